@@ -1,0 +1,84 @@
+"""The whole configuration: one section a stage, one YAML file, presets that change values only."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from reconx_ros.diffusion.config import SynthesisConfig
+from reconx_ros.errors import ConfigError
+from reconx_ros.geometry.config import GeometryConfig
+from reconx_ros.keyframes.config import KeyframeConfig
+from reconx_ros.settings import Settings
+from reconx_ros.sources.config import SourceConfig
+from reconx_ros.splatting.config import SplattingConfig
+
+PRESETS = ("fast", "balanced", "quality")
+
+
+class ReconxConfig(Settings):
+    """Every stage's settings."""
+
+    source: SourceConfig = SourceConfig()
+    keyframes: KeyframeConfig = KeyframeConfig()
+    geometry: GeometryConfig = GeometryConfig()
+    synthesis: SynthesisConfig = SynthesisConfig()
+    splatting: SplattingConfig = SplattingConfig()
+
+
+def load_config(
+    preset: str = "balanced", file: Path | None = None, overrides: dict[str, Any] | None = None
+) -> ReconxConfig:
+    """Return the preset, overlaid with ``file`` (YAML), overlaid with ``overrides`` (nested).
+
+    Raises:
+        ConfigError: unknown preset, unreadable file, unknown name or value out of range.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"preset '{preset}' is unknown; choose one of {', '.join(PRESETS)}")
+    values = _parse((files("reconx_ros.presets") / f"{preset}.yaml").read_text(), preset)
+    if file is not None:
+        values = _merge(values, _parse(_read(file), str(file)))
+    return _validate(_merge(values, overrides or {}))
+
+
+def dump_config(config: ReconxConfig) -> str:
+    """Return ``config`` as YAML that ``load_config`` reads back."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    return text
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(f"config file {file} cannot be read: {err}") from err
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as err:
+        raise ConfigError(f"config {name} is not YAML: {' '.join(str(err).split())}") from err
+    if not isinstance(values, dict):
+        raise ConfigError(f"config {name} must be a mapping of sections, not {type(values).__name__}")
+    return values
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _validate(values: dict[str, Any]) -> ReconxConfig:
+    try:
+        return ReconxConfig.model_validate(values)
+    except ValidationError as err:
+        first = err.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"config {where} = {first['input']!r}: {first['msg']}") from err

@@ -1,0 +1,75 @@
+"""What every synthesizer gives: generated frames of known pose with per-pixel confidence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconx_ros.camera import Camera
+from reconx_ros.geometry.protocol import PointCloud
+from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.progress import Progress
+from reconx_ros.structure.trajectory import Trajectory
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedFrame:
+    """A frame that no camera took.
+
+    Attributes:
+        image: [H, W, 3] uint8 RGB.
+        confidence: [H, W] float32 in [0, 1]; 0 where the frame must not teach the map anything.
+        depth: [H, W] float32 metres, NaN where unknown.
+        camera: the pose that was asked for.
+    """
+
+    image: NDArray[np.uint8]
+    confidence: NDArray[np.float32]
+    depth: NDArray[np.float32]
+    camera: Camera
+
+
+class Synthesizer(Protocol):
+    """A view synthesizer: none, the shipped small model, Wan-VACE."""
+
+    name: str
+
+    def generate(
+        self,
+        keyframes: Sequence[Keyframe],
+        cloud: PointCloud,
+        trajectory: Trajectory,
+        progress: Progress,
+    ) -> tuple[GeneratedFrame, ...]:
+        """Film ``trajectory`` given what was seen.
+
+        Args:
+            keyframes: the real views (references).
+            cloud: the global point cloud, the structure condition.
+            trajectory: the cameras wanted.
+            progress: told about each step; asked whether to stop.
+
+        Returns:
+            Frames of a subset of ``trajectory``, in its order; empty where nothing can be said.
+
+        Raises:
+            SynthesisError: the model cannot be loaded or run; the observed map stays usable.
+        """
+
+
+class NoSynthesis:
+    """Generate nothing: the map holds only what was seen."""
+
+    name = "none"
+
+    def generate(
+        self,
+        keyframes: Sequence[Keyframe],
+        cloud: PointCloud,
+        trajectory: Trajectory,
+        progress: Progress,
+    ) -> tuple[GeneratedFrame, ...]:
+        """Return no frames."""
+        return ()

@@ -1,0 +1,1 @@
+"""How good a map is: held-out views, metrics, baselines."""

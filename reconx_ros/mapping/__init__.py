@@ -1,0 +1,1 @@
+"""The map over time: incremental updates, persistence, provenance, export."""

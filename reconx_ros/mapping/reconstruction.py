@@ -1,0 +1,27 @@
+"""What a reconstruction is made of, in memory."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconx_ros.geometry.protocol import PointCloud
+from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.splatting.gaussians import GaussianMap
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """A finished (or cancelled, but valid) map.
+
+    Attributes:
+        gaussians: the Gaussian map.
+        cloud: the global point cloud.
+        keyframes: the views it was made of.
+        metric: whether the world is in metres.
+        report: JSON-ready figures: seconds by stage, counts, warnings, ``partial``.
+    """
+
+    gaussians: GaussianMap
+    cloud: PointCloud
+    keyframes: tuple[Keyframe, ...]
+    metric: bool
+    report: dict[str, Any] = field(default_factory=dict)

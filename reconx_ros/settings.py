@@ -1,0 +1,9 @@
+"""The base of every stage's configuration: typed, immutable, strict about names and ranges."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Settings(BaseModel):
+    """A stage's configuration; unknown names and out-of-range values are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,1 @@
+"""Procedural scenes with exact poses and depth: the demo, tests, training data."""

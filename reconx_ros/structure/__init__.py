@@ -1,0 +1,1 @@
+"""Step 2 of the paper: the 3D structure condition and the path the unseen parts are filmed along."""

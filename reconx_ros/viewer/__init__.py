@@ -1,0 +1,1 @@
+"""Looking at maps: pictures, plots, the report."""
