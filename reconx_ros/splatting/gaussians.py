@@ -1,5 +1,6 @@
 """The map: 3D Gaussians with confidence and provenance, as plain arrays (no torch)."""
 
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -37,7 +38,7 @@ class GaussianMap:
     @property
     def sh_degree(self) -> int:
         """Return the degree of the spherical harmonics, 0 to 3."""
-        return round(float(self.sh.shape[1]) ** 0.5) - 1
+        return math.isqrt(self.sh.shape[1]) - 1
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "GaussianMap":
         """Return the Gaussians at ``rows`` (mask [N] or indices)."""
