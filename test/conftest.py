@@ -1,0 +1,28 @@
+"""Shared fixtures."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def data_folder(name: str) -> Path:
+    """Return a folder of real data, or skip the test where it is not at hand."""
+    folder = Path(os.environ.get("RECONX_DATA", ROOT.parent / "shared" / "data")) / name
+    if not folder.exists():
+        pytest.skip(f"real data '{name}' is not at hand (looked in {folder}; set RECONX_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def redkitchen_bag() -> Path:
+    """The RedKitchen bag with registered depth."""
+    return data_folder("redkitchen_bag")
+
+
+@pytest.fixture(scope="session")
+def redkitchen_raw_bag() -> Path:
+    """The RedKitchen bag with unregistered depth."""
+    return data_folder("redkitchen_raw_bag")
