@@ -1,6 +1,7 @@
 """Shared fixtures."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,9 @@ def redkitchen_bag() -> Path:
 def redkitchen_raw_bag() -> Path:
     """The RedKitchen bag with unregistered depth."""
     return data_folder("redkitchen_raw_bag")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """The function that finds a folder of real data or skips."""
+    return data_folder
