@@ -32,7 +32,7 @@ def write_gaussians(path: Path, gaussians: GaussianMap) -> None:
     Raises:
         OSError: the file cannot be written (disk full, no permission).
     """
-    rest = gaussians.sh[:, 1:, :].transpose(0, 2, 1).reshape(len(gaussians), -1)
+    rest = gaussians.sh[:, 1:].transpose(0, 2, 1).reshape(len(gaussians), 3 * (gaussians.sh.shape[1] - 1))
     rest_names = [f"f_rest_{i}" for i in range(rest.shape[1])]
     table = _empty(len(gaussians), [*_XYZ, *_NORMAL, *_DC, *rest_names, "opacity", *_SCALE, *_ROTATION])
     _fill(table, _XYZ, gaussians.means)
@@ -152,4 +152,4 @@ def _read_sh(path: Path, table: Table) -> NDArray[np.float32]:
     if count == 0:
         return dc
     rest = _columns(path, table, [f"f_rest_{i}" for i in range(count)])
-    return np.concatenate([dc, rest.reshape(len(dc), 3, -1).transpose(0, 2, 1)], axis=1)
+    return np.concatenate([dc, rest.reshape(len(dc), 3, count // 3).transpose(0, 2, 1)], axis=1)

@@ -1,0 +1,30 @@
+"""`reconx evaluate`: held-out views, beside plain baselines."""
+
+from pathlib import Path
+
+import click
+
+from reconx_ros.cli.options import config_from, config_options
+from reconx_ros.cli.progress import shown_progress
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "--inputs", default="all", show_default=True, help="How many input views, evenly spaced, or 'all'."
+)
+@click.option("--hold-out", default="every:8", show_default=True, help="every:N, or frame numbers 3,10.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), required=True, help="Folder for the figures."
+)
+@config_options
+def command(source: Path, inputs: str, hold_out: str, output: Path, **options: object) -> None:
+    """Reconstruct SOURCE without the held-out frames, then measure on those.
+
+    Writes metrics.json and pictures: truth, ours, coloured points, TSDF mesh, error.
+    """
+    config = config_from(options)
+    from reconx_ros.evaluation.protocol import evaluate  # noqa: PLC0415  (torch: only for real work)
+
+    with shown_progress() as progress:
+        evaluate(source, config, inputs, hold_out, output, progress)
