@@ -18,6 +18,4 @@ class KeyframeConfig(Settings):
     )
     capacity: int = Field(64, ge=1, description="most keyframes in the buffer; the most redundant leaves")
     slop: float = Field(0.05, ge=0, description="seconds between colour, depth and pose that still match")
-    image_width: int = Field(
-        320, ge=32, description="pixels; wider images are reduced to it"
-    )
+    image_width: int = Field(320, ge=32, description="pixels; wider images are reduced to it")

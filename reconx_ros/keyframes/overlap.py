@@ -1,0 +1,78 @@
+"""View overlap: the share of one view that another one sees too."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reconx_ros.camera import Camera
+from reconx_ros.keyframes.keyframe import Keyframe
+
+GRID = (32, 24)
+"""Columns and rows of the samples that stand for a view."""
+
+NOMINAL_DEPTH = 2.0
+"""Distance at which a scene of unknown depth is assumed to lie (metres, an indoor scene)."""
+
+OCCLUSION = 1.15
+"""A sample this many times farther than what a view measured there is hidden from it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Footprint:
+    """What a view sees, reduced to a grid of samples.
+
+    Attributes:
+        camera: the camera at the size of the grid.
+        points: [M, 3] float64 samples in the world.
+        depth: [rows, columns] float32, measured depth of the samples, NaN where it was assumed.
+    """
+
+    camera: Camera
+    points: NDArray[np.float64]
+    depth: NDArray[np.float32]
+
+    @staticmethod
+    def of(keyframe: Keyframe, nominal_depth: float = NOMINAL_DEPTH) -> "Footprint":
+        """Return the footprint of ``keyframe``.
+
+        Where depth is unknown the samples lie at the median depth of the view, or at
+        ``nominal_depth`` where the view has none.
+        """
+        camera = keyframe.camera.resized(*GRID)
+        if keyframe.depth is None:
+            depth = np.full(GRID[::-1], np.nan, np.float32)
+        else:
+            depth = cv2.resize(keyframe.depth, GRID, interpolation=cv2.INTER_NEAREST_EXACT)
+        measured = depth[depth > 0]
+        fallback = float(np.median(measured)) if measured.size else nominal_depth
+        filled = np.where(depth > 0, depth, np.float32(fallback))
+        local = camera.rays() * filled[..., None]
+        pose = camera.world_from_camera
+        points = local.reshape(-1, 3) @ pose[:3, :3].T + pose[:3, 3]
+        return Footprint(camera, points, np.where(depth > 0, depth, np.float32(np.nan)))
+
+
+def seen_share(first: Footprint, second: Footprint) -> float:
+    """Return the share, in [0, 1], of what ``first`` sees that ``second`` sees too.
+
+    A sample counts as seen where it projects into the image, before the camera and not behind what
+    was measured there.
+    """
+    columns, rows = GRID
+    pixels, depth = second.camera.project(first.points)
+    before = depth > 1e-6
+    index = np.rint(np.where(before[:, None], np.clip(pixels, -1e6, 1e6), -1)).astype(np.intp)
+    inside = (index >= 0).all(axis=1) & (index[:, 0] < columns) & (index[:, 1] < rows) & before
+    measured = second.depth[index[inside, 1], index[inside, 0]]
+    hidden = depth[inside] > OCCLUSION * measured
+    return float(np.count_nonzero(~hidden)) / len(first.points)
+
+
+def overlap(first: Footprint, second: Footprint) -> float:
+    """Return the view overlap in [0, 1], symmetric: the smaller of both shares.
+
+    The smaller, so that a closer look (all of which the first view had in its image) is new.
+    """
+    return min(seen_share(first, second), seen_share(second, first))
