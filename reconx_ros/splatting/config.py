@@ -7,6 +7,36 @@ from pydantic import Field
 from reconx_ros.settings import Settings
 
 
+class InitialisationConfig(Settings):
+    """What a Gaussian looks like before the first step."""
+
+    scale: float = Field(0.7, gt=0, description="standard deviation per mean distance to the 3 nearest")
+    thickness: float = Field(0.2, gt=0, le=1, description="deviation along the normal per deviation across")
+    opacity: float = Field(0.8, gt=0, lt=1)
+
+
+class LearningRates(Settings):
+    """Adam's step per parameter at the first step; positions per metre of scene extent."""
+
+    means: float = Field(2e-4, ge=0, description="per unit of scene extent")
+    means_final: float = Field(0.05, gt=0, le=1, description="share of every rate left at the last step")
+    scales: float = Field(5e-3, ge=0)
+    rotations: float = Field(1e-3, ge=0)
+    opacities: float = Field(2.5e-2, ge=0)
+    colours: float = Field(5e-3, ge=0, description="SH degree 0")
+    harmonics: float = Field(2.5e-4, ge=0, description="SH degrees above 0")
+    exposure: float = Field(2e-3, ge=0, description="gain and bias of a view")
+
+
+class LimitsConfig(Settings):
+    """What no Gaussian may become: a blob, a needle, a speck."""
+
+    max_growth: float = Field(4.0, ge=1, description="largest scale per largest scale at the start")
+    max_anisotropy: float = Field(10.0, ge=1, description="largest scale per middle scale: no needles")
+    max_scale: float = Field(0.1, gt=0, description="largest scale per scene extent")
+    min_scale: float = Field(1e-5, gt=0, description="smallest scale per scene extent")
+
+
 class SplattingConfig(Settings):
     """Step 4: confidence-aware Gaussian optimisation."""
 
@@ -14,6 +44,22 @@ class SplattingConfig(Settings):
     steps: int = Field(1000, ge=0, description="optimisation steps of a whole reconstruction")
     max_gaussians: int = Field(200_000, ge=1, description="hard cap")
     sh_degree: int = Field(2, ge=0, le=3, description="highest spherical-harmonics degree")
+    sh_interval: int = Field(250, ge=1, description="steps after which the next SH degree is let in")
+    confidence: Literal["uniform", "mean", "log", "raw"] = Field(
+        "mean",
+        description="weight of a real pixel: 1, C over the view's mean C, 1 + log C over its mean, C",
+    )
     ssim_weight: float = Field(0.2, ge=0, le=1, description="share of D-SSIM beside L1 (paper: 0.2)")
     depth_weight: float = Field(0.2, ge=0, description="weight of the depth term where depth is known")
+    coverage_weight: float = Field(
+        0.05, ge=0, description="weight of 1 - alpha where depth is known: a seen surface has no holes"
+    )
+    opacity_regularisation: float = Field(0.0, ge=0, description="weight of the mean opacity")
+    exposure: bool = Field(True, description="fit one gain and bias per view and channel")
+    new_view_share: float = Field(
+        0.5, ge=0, lt=1, description="share of the steps that go to the views added last, at first"
+    )
+    initial: InitialisationConfig = InitialisationConfig()
+    rates: LearningRates = LearningRates()
+    limits: LimitsConfig = LimitsConfig()
     seed: int = Field(0, ge=0)

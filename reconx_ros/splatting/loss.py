@@ -1,0 +1,188 @@
+"""The confidence-weighted loss of the paper (ReconX, section 3.4), with depth where it is known.
+
+For a view with pixel weights w (``confidence_weights``), rendered x and target y, both in [0, 1]:
+
+``mean_i w_i [(1 - s) mean_c |x_i - y_i| + s mean_c (1 - SSIM_i)]
++ mean_i w_i [d |depth_i / alpha_i - z_i| / z_i + v (1 - alpha_i)]``
+
+with s = 0.2 as in the paper, SSIM over the 11-tap Gaussian window of Wang et al. 2004 with zeros
+outside the image, and the second mean over pixels of known depth z. The paper does not say how C is
+scaled; ``confidence_weights`` has the choices. LPIPS is left out: it needs a pretrained network.
+
+On the CPU both terms are fused numba kernels (``cpu/loss.py``); on CUDA, and as the reference in
+tests, plain torch.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from reconx_ros.splatting.cpu import loss as kernels
+
+Mode = Literal["uniform", "mean", "log", "raw"]
+
+
+def confidence_weights(confidence: NDArray[np.float32], mode: Mode) -> NDArray[np.float32]:
+    """Return pixel weights [H, W] float32 of DUSt3R confidences C >= 1 (0: left out).
+
+    ``uniform``: 1 where C > 0; ``raw``: C; ``mean``: C over its mean; ``log``: 1 + log C over its
+    mean. The means are over pixels with C > 0; a view that is all zero stays all zero.
+    """
+    known = confidence > 0
+    if mode == "uniform" or not known.any():
+        return known.astype(np.float32)
+    if mode == "raw":
+        return confidence.astype(np.float32)
+    value = np.where(known, 1 + np.log(np.maximum(confidence, 1e-6)), 0) if mode == "log" else confidence
+    value = np.maximum(value, 0)
+    return np.asarray(value / value[known].mean(), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A training view on the device, with what its loss needs and never changes.
+
+    Attributes:
+        image: [H, W, 3] float32.
+        weight: [H, W] float32.
+        depth: [H, W] float32, NaN unknown, or ``None`` where nothing is known.
+        statistics: of ``image``, on the CPU only.
+        work: memory shared by all views of this size, on the CPU only.
+    """
+
+    image: torch.Tensor
+    weight: torch.Tensor
+    depth: torch.Tensor | None
+    statistics: kernels.TargetStatistics | None = None
+    work: kernels.Workspace | None = None
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """s, d and v of the loss."""
+
+    ssim: float
+    depth: float
+    coverage: float
+
+
+def view_loss(
+    color: torch.Tensor, depth: torch.Tensor, alpha: torch.Tensor, target: Target, weights: LossWeights
+) -> torch.Tensor:
+    """Return the scalar loss of a rendered view: colour [H, W, 3], sum of w z [H, W], alpha [H, W]."""
+    if target.statistics is None or target.work is None:
+        value = photometric_reference(color, target.image, target.weight, weights.ssim)
+    else:
+        value = _apply(_Photometric, color, target, weights)
+    if target.depth is None or (weights.depth == 0 and weights.coverage == 0):
+        return value
+    if target.work is None:
+        return value + geometric_reference(depth, alpha, target.depth, target.weight, weights)
+    return value + _apply(_Geometric, depth, alpha, target, weights)
+
+
+def photometric_reference(
+    color: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, ssim_weight: float
+) -> torch.Tensor:
+    """Return the colour term in plain torch, any dtype and device; see ``kernels.photometric``."""
+    absolute = (color - target).abs().mean(dim=-1)
+    dissimilarity = 1 - ssim(color, target).mean(dim=-1)
+    return (weight * ((1 - ssim_weight) * absolute + ssim_weight * dissimilarity)).mean()
+
+
+def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Return the SSIM map [H, W, 3] of two images [H, W, 3] (Wang et al. 2004, zeros outside)."""
+    offsets = torch.arange(-kernels.RADIUS, kernels.RADIUS + 1, dtype=first.dtype, device=first.device)
+    taps = torch.exp(-(offsets**2) / (2 * kernels.SIGMA**2))
+    taps = taps / taps.sum()
+
+    def blur(image: torch.Tensor) -> torch.Tensor:
+        planes = image.permute(2, 0, 1)[:, None]
+        planes = functional.conv2d(planes, taps.view(1, 1, -1, 1), padding=(kernels.RADIUS, 0))
+        planes = functional.conv2d(planes, taps.view(1, 1, 1, -1), padding=(0, kernels.RADIUS))
+        return planes[:, 0].permute(1, 2, 0)
+
+    c1, c2 = 0.01**2, 0.03**2
+    mean_x, mean_y = blur(first), blur(second)
+    variance_x = blur(first * first) - mean_x**2
+    variance_y = blur(second * second) - mean_y**2
+    covariance = blur(first * second) - mean_x * mean_y
+    return ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)) / (
+        (mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)
+    )
+
+
+def geometric_reference(
+    depth: torch.Tensor,
+    alpha: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor,
+    weights: LossWeights,
+) -> torch.Tensor:
+    """Return the depth and coverage term in plain torch; see ``kernels.geometric``."""
+    known = (target > 0) & (weight > 0)
+    z = torch.where(known, target, torch.ones_like(target))
+    visible = known & (alpha > float(kernels.MIN_ALPHA))
+    safe = torch.where(visible, alpha, torch.ones_like(alpha))
+    error = torch.where(visible, depth / safe / z - 1, torch.zeros_like(depth)).abs()
+    error = error.clamp(max=float(kernels.MAX_ERROR))
+    value = weights.depth * error + weights.coverage * torch.where(
+        known, 1 - alpha, torch.zeros_like(alpha)
+    )
+    return (torch.where(known, weight, torch.zeros_like(weight)) * value).mean()
+
+
+def _apply(function: type[torch.autograd.Function], *args: object) -> torch.Tensor:
+    """Call an autograd function (torch gives ``apply`` no types)."""
+    result: torch.Tensor = function.apply(*args)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Photometric(torch.autograd.Function):
+    """The colour term as one kernel: the gradient is made with the value."""
+
+    @staticmethod
+    def forward(ctx: Any, color: torch.Tensor, target: Target, weights: LossWeights) -> torch.Tensor:
+        assert target.statistics is not None and target.work is not None
+        value, gradient = kernels.photometric(
+            color.detach().contiguous().numpy(),
+            target.image.numpy(),
+            weights.ssim,
+            target.statistics,
+            target.work,
+        )
+        ctx.gradient = torch.from_numpy(gradient)
+        return color.new_tensor(value)
+
+    @staticmethod
+    def backward(ctx: Any, *by_value: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return ctx.gradient * by_value[0], None, None
+
+
+class _Geometric(torch.autograd.Function):
+    """The depth and coverage term as one kernel."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, depth: torch.Tensor, alpha: torch.Tensor, target: Target, weights: LossWeights
+    ) -> torch.Tensor:
+        assert target.depth is not None and target.work is not None
+        value, by_depth, by_alpha = kernels.geometric(
+            depth.detach().contiguous().numpy(),
+            alpha.detach().contiguous().numpy(),
+            target.depth.numpy(),
+            target.weight.numpy(),
+            weights.depth,
+            weights.coverage,
+            target.work,
+        )
+        ctx.gradients = torch.from_numpy(by_depth), torch.from_numpy(by_alpha)
+        return depth.new_tensor(value)
+
+    @staticmethod
+    def backward(ctx: Any, *by_value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
+        return ctx.gradients[0] * by_value[0], ctx.gradients[1] * by_value[0], None, None

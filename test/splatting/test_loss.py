@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+import torch
+
+from reconx_ros.splatting.cpu import loss as kernels
+from reconx_ros.splatting.loss import (
+    LossWeights,
+    Target,
+    confidence_weights,
+    geometric_reference,
+    photometric_reference,
+    ssim,
+    view_loss,
+)
+
+WEIGHTS = LossWeights(ssim=0.2, depth=0.3, coverage=0.1)
+
+
+def random_target(height: int = 37, width: int = 53, seed: int = 0) -> Target:
+    """A target with blocks of unknown depth and of zero weight."""
+    rng = np.random.default_rng(seed)
+    image = rng.random((height, width, 3)).astype(np.float32)
+    weight = rng.uniform(0.2, 3.0, (height, width)).astype(np.float32)
+    weight[5:9, 7:20] = 0
+    depth = rng.uniform(1, 4, (height, width)).astype(np.float32)
+    depth[20:30, 10:30] = np.nan
+    return Target(
+        torch.from_numpy(image),
+        torch.from_numpy(weight),
+        torch.from_numpy(depth),
+        kernels.target_statistics(image, weight),
+        kernels.Workspace(height, width),
+    )
+
+
+def random_render(target: Target, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    shape = tuple(target.weight.shape)
+    color = target.image + torch.from_numpy(rng.normal(0, 0.2, (*shape, 3)).astype(np.float32))
+    alpha = torch.from_numpy(rng.uniform(0.05, 1, shape).astype(np.float32))
+    error = torch.from_numpy(rng.uniform(0.6, 1.4, shape).astype(np.float32))
+    depth = alpha * torch.nan_to_num(target.depth, nan=2.0) * error
+    return tuple(t.contiguous().requires_grad_() for t in (color, depth, alpha))
+
+
+def reference_loss(render: tuple[torch.Tensor, ...], target: Target) -> tuple[float, list[torch.Tensor]]:
+    color, depth, alpha = (t.detach().double().requires_grad_() for t in render)
+    weight = target.weight.double()
+    value = photometric_reference(color, target.image.double(), weight, WEIGHTS.ssim)
+    value = value + geometric_reference(depth, alpha, target.depth.double(), weight, WEIGHTS)
+    value.backward()
+    return value.item(), [color.grad, depth.grad, alpha.grad]
+
+
+@pytest.mark.parametrize("size", [(37, 53), (11, 11), (3, 4), (1, 1)])
+def test_kernels_equal_float64_reference(size: tuple[int, int]) -> None:
+    target = random_target(*size)
+    render = random_render(target)
+    value = view_loss(*render, target, WEIGHTS)
+    value.backward()
+    expected, gradients = reference_loss(render, target)
+    assert value.item() == pytest.approx(expected, rel=1e-5)
+    for tensor, gradient in zip(render, gradients, strict=True):
+        scale = gradient.abs().max().item()
+        torch.testing.assert_close(tensor.grad.double(), gradient, rtol=2e-3, atol=1e-4 * scale)
+
+
+def test_reference_gradient_is_the_slope() -> None:
+    target = random_target(13, 14)
+    color, _, _ = random_render(target)
+    color = color.detach().double().requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda x: photometric_reference(x, target.image.double(), target.weight.double(), 0.2), (color,)
+    )
+
+
+def test_ssim_equals_skimage() -> None:
+    from skimage.metrics import structural_similarity
+
+    rng = np.random.default_rng(2)
+    first = rng.random((40, 50, 3))
+    second = np.clip(first + rng.normal(0, 0.1, first.shape), 0, 1)
+    expected = structural_similarity(
+        first, second, channel_axis=2, data_range=1.0, gaussian_weights=True, sigma=1.5,
+        use_sample_covariance=False, truncate=5 / 1.5, full=True,
+    )[1]  # fmt: skip
+    inside = (slice(5, -5), slice(5, -5))  # borders are padded differently
+    ours = ssim(torch.from_numpy(first), torch.from_numpy(second)).numpy()
+    np.testing.assert_allclose(ours[inside], expected[inside], atol=1e-6)
+
+
+def test_perfect_render_has_no_loss_and_no_gradient() -> None:
+    target = random_target()
+    color = target.image.clone().requires_grad_()
+    alpha = torch.ones_like(target.weight)
+    value = view_loss(color, torch.nan_to_num(target.depth), alpha, target, WEIGHTS)
+    value.backward()
+    assert value.item() == pytest.approx(0, abs=1e-5)
+    assert color.grad.abs().max().item() < 1e-6
+
+
+def test_pixels_of_zero_weight_teach_nothing_but_through_the_window() -> None:
+    target = random_target()
+    color, depth, alpha = random_render(target)
+    view_loss(color, depth, alpha, target, LossWeights(ssim=0.0, depth=1.0, coverage=1.0)).backward()
+    outside = target.weight == 0
+    assert color.grad[outside].abs().max() == 0
+    assert depth.grad[outside].abs().max() == 0
+    assert alpha.grad[outside].abs().max() == 0
+
+
+@pytest.mark.parametrize("mode", ["mean", "log"])
+def test_normalised_weights_have_mean_one_and_keep_order(mode: str) -> None:
+    confidence = np.random.default_rng(0).uniform(1, 40, (20, 30)).astype(np.float32)
+    confidence[:3] = 0
+    weights = confidence_weights(confidence, mode)
+    assert weights[3:].mean() == pytest.approx(1, rel=1e-5)
+    assert (weights[:3] == 0).all()
+    order = np.argsort(confidence[3:].ravel())
+    assert (np.diff(weights[3:].ravel()[order]) >= 0).all()
+
+
+@pytest.mark.parametrize("mode", ["uniform", "mean", "log", "raw"])
+def test_zero_confidence_leaves_the_view_out(mode: str) -> None:
+    assert (confidence_weights(np.zeros((4, 5), np.float32), mode) == 0).all()
