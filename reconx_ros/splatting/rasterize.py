@@ -1,0 +1,135 @@
+"""One function that draws Gaussians, whichever rasterizer does the work."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reconx_ros.camera import Camera
+from reconx_ros.errors import SplattingError
+from reconx_ros.splatting import model
+from reconx_ros.splatting.gaussians import GaussianMap
+from reconx_ros.splatting.parameters import GaussianParameters
+
+Backend = Literal["auto", "gsplat", "cpu", "reference"]
+Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
+
+
+@dataclass(eq=False)
+class Rendered:
+    """A rendered view; color, depth and alpha carry gradients to the five parameter tensors.
+
+    Attributes:
+        color: [H, W, 3], Σ w_i c_i + (1 - alpha) background.
+        depth: [H, W], Σ w_i z_i, not divided by alpha; metres along the optical axis.
+        alpha: [H, W], Σ w_i.
+        visible: [N] bool, the Gaussians that can reach a pixel; all others have no gradient.
+        contribution: [N] Σ over pixels of w_i, no gradient; None unless asked for.
+    """
+
+    color: Tensor
+    depth: Tensor
+    alpha: Tensor
+    visible: Tensor
+    contribution: Tensor | None = None
+
+
+def rasterize(
+    parameters: GaussianParameters,
+    camera: Camera,
+    *,
+    background: Tensor | None = None,
+    sh_degree: int | None = None,
+    backend: Backend = "auto",
+    contribution: bool = False,
+    compensate: bool = False,
+) -> Rendered:
+    """Draw Gaussians as a camera sees them, differentiably (Kerbl et al. 2023).
+
+    Gaussians with a number that is not finite (or a zero quaternion) are left out and get no gradient.
+
+    Args:
+        parameters: N Gaussians, N may be 0.
+        camera: the view; skew is not modelled, and no gradient flows to it.
+        background: [3] colour behind the Gaussians, black by default; no gradient flows to it.
+        sh_degree: the highest degree to use, all that is stored by default.
+        backend: ``auto`` is gsplat for CUDA tensors where it is installed, else the CPU kernels.
+        contribution: also return the weight of each Gaussian in the image.
+        compensate: scale opacities for what the low-pass filter adds (Mip-Splatting).
+
+    Raises:
+        SplattingError: the camera, the degree or the tensors cannot be rendered.
+    """
+    degree = parameters.sh_degree if sh_degree is None else sh_degree
+    _check(parameters, camera, degree)
+    behind = torch.zeros(3) if background is None else background.detach()
+    behind = behind.to(parameters.means)
+    draw = _BACKENDS[_choose(parameters, backend)]
+    color, depth, alpha, visible, weight = draw(
+        parameters, camera, behind, degree, compensate, contribution
+    )
+    return Rendered(color, depth, alpha, visible, weight)
+
+
+def render_view(
+    gaussians: GaussianMap, camera: Camera, backend: Backend = "auto"
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Draw a map without gradients.
+
+    Returns:
+        image [H, W, 3] over black, depth [H, W] in metres (NaN where alpha < 0.5), alpha [H, W].
+    """
+    cuda = backend in ("auto", "gsplat") and torch.cuda.is_available()
+    parameters = GaussianParameters.from_map(gaussians, "cuda" if cuda else "cpu")
+    with torch.no_grad():
+        rendered = rasterize(parameters, camera, backend=backend)
+    alpha = rendered.alpha.cpu().numpy()
+    depth = rendered.depth.cpu().numpy() / np.maximum(alpha, 0.5)
+    depth[alpha < 0.5] = np.nan
+    return rendered.color.cpu().numpy(), depth, alpha
+
+
+def _check(parameters: GaussianParameters, camera: Camera, degree: int) -> None:
+    if not model.camera_is_usable(camera):
+        raise SplattingError(
+            f"camera of {camera.width}x{camera.height} pixels with focal lengths "
+            f"{camera.intrinsics[0, 0]:g}, {camera.intrinsics[1, 1]:g} cannot be rendered: sizes and focal "
+            "lengths must be positive and the pose finite"
+        )
+    if not 0 <= degree <= min(3, parameters.sh_degree):
+        raise SplattingError(
+            f"spherical-harmonics degree {degree} is out of range: "
+            f"these Gaussians have degrees 0 to {min(3, parameters.sh_degree)}"
+        )
+    sizes = {len(tensor) for tensor in parameters.tensors()}
+    if len(sizes) > 1:
+        raise SplattingError(
+            f"parameter tensors have {sorted(sizes)} rows: all must have one row a Gaussian"
+        )
+
+
+def _choose(parameters: GaussianParameters, backend: Backend) -> Backend:
+    return "reference" if backend == "auto" else backend
+
+
+def _reference(
+    parameters: GaussianParameters,
+    camera: Camera,
+    background: Tensor,
+    degree: int,
+    compensate: bool,
+    _: bool,
+) -> Outputs:
+    from reconx_ros.splatting.reference import rasterize_reference  # noqa: PLC0415
+
+    *outputs, contribution = rasterize_reference(parameters, camera, background, degree, compensate)
+    return outputs[0], outputs[1], outputs[2], outputs[3], contribution.detach()
+
+
+_BACKENDS: dict[Backend, Callable[[GaussianParameters, Camera, Tensor, int, bool, bool], Outputs]] = {
+    "reference": _reference,
+}
