@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reconx_ros.camera import Camera
 from reconx_ros.keyframes.keyframe import Keyframe
 
-SAME_SURFACE = 0.05
-"""Relative depth difference up to which two neighbouring samples lie on one surface."""
+SAME_SURFACE = 0.01
+"""Relative difference up to which a blend lies on the surface of the nearest sample: 80 degrees of
+slope at a common focal length give half of it."""
 
 
 def reduce(keyframe: Keyframe, image_width: int) -> Keyframe:
@@ -26,45 +26,29 @@ def reduce(keyframe: Keyframe, image_width: int) -> Keyframe:
     smaller = camera.resized(image_width, max(1, round(camera.height * image_width / camera.width)))
     size = (smaller.width, smaller.height)
     image = cv2.resize(keyframe.image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    depth = None if keyframe.depth is None else reduce_depth(keyframe.depth, camera, smaller)
+    depth = None if keyframe.depth is None else reduce_depth(keyframe.depth, *size)
     return replace(keyframe, image=image, depth=depth, camera=smaller)
 
 
-def reduce_depth(depth: NDArray[np.float32], camera: Camera, smaller: Camera) -> NDArray[np.float32]:
-    """Resample ``depth`` at the pixel centres of ``smaller``.
+def reduce_depth(depth: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """Resample ``depth`` at the pixel centres of a smaller image.
 
-    Bilinear in inverse depth, which is linear over the image of a plane, so planes stay exact. Of
-    the four samples around a target only those count that lie on the surface of the nearest one
-    (in the image; the nearer surface where two are equally near): edges stay sharp, and a hole
-    stays a hole where the nearest sample is unknown.
+    Bilinear in inverse depth, which is linear over the image of a plane, so planes stay exact.
+    Where that leaves the surface of the nearest sample (an edge) or is unknown (beside a hole) the
+    nearest sample is taken as it is: edges stay sharp and holes stay holes.
 
     Args:
-        depth: [H, W] float32 metres, NaN unknown, of ``camera``.
-        camera: the camera of ``depth``.
-        smaller: ``camera.resized(...)``.
+        depth: [H, W] float32 metres, NaN unknown.
+        width: pixels wanted.
+        height: pixels wanted.
 
     Returns:
-        [smaller.height, smaller.width] float32 metres.
+        [height, width] float32 metres.
     """
-    rows, row_weights = _corners(smaller.height, camera.height)
-    columns, column_weights = _corners(smaller.width, camera.width)
-    samples = np.stack([depth[np.ix_(row, column)] for row in rows for column in columns])
-    weights = np.stack([np.outer(r, c) for r in row_weights for c in column_weights])
-    nearest = weights >= weights.max(axis=0) - 1e-6
-    surface = np.fmin.reduce(np.where(nearest, samples, np.float32(np.nan)), axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        same = np.abs(samples - surface) <= SAME_SURFACE * surface
-        weights = np.where(same, weights, 0)
-        inverse = np.where(same, weights / samples, 0).sum(axis=0)
-        return np.asarray(weights.sum(axis=0) / inverse, dtype=np.float32)
-
-
-def _corners(
-    size: int, source: int
-) -> tuple[tuple[NDArray[np.intp], ...], tuple[NDArray[np.float32], ...]]:
-    """Return, for one axis, the two source samples about each target centre and their weights."""
-    centres = (np.arange(size) + 0.5) * (source / size) - 0.5
-    low = np.clip(np.floor(centres), 0, source - 1).astype(np.intp)
-    high = np.minimum(low + 1, source - 1)
-    fraction = np.clip(centres - low, 0, 1).astype(np.float32)
-    return (low, high), (1 - fraction, fraction)
+    size = (width, height)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inverse = np.float32(1) / depth
+        blend = cv2.resize(inverse, size, interpolation=cv2.INTER_LINEAR)
+        nearest = cv2.resize(inverse, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        same = np.abs(blend - nearest) <= SAME_SURFACE * nearest
+        return np.asarray(1 / np.where(same, blend, nearest), dtype=np.float32)

@@ -1,0 +1,256 @@
+"""Pointmaps become one cloud: duplicates merged, points that were seen through removed."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconx_ros.geometry.agreement import CONTRADICTS, MeasuredView, judge
+from reconx_ros.geometry.confidence import RHO
+from reconx_ros.geometry.config import FusionConfig
+from reconx_ros.geometry.protocol import OBSERVED, GeometryEstimate, PointCloud, PointMap
+from reconx_ros.geometry.voxels import VoxelSums, sum_by_voxel, voxel_keys
+from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.keyframes.overlap import NOMINAL_DEPTH
+
+LEAST_WEIGHT = 1e-3
+"""Weight of a point of C = 1: kept, but any better measurement decides."""
+
+SEEN_THROUGH = 0.05
+"""Relative distance by which a point must lie before a measured surface to be seen through."""
+
+
+@dataclass(eq=False)
+class _Voxels:
+    """The cloud as it grows: a row a voxel, in order of creation; sums are weighted by C - 1."""
+
+    keys: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    values: NDArray[np.float64]  # [N, 9] sums of position, colour, normal
+    through: NDArray[np.float64]  # sum of the weights of the measurements that saw through it
+    views: NDArray[np.int32]
+    provenance: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def keep(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> None:
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name)[rows])
+
+    def append(self, other: "_Voxels") -> None:
+        for field in fields(self):
+            both = [getattr(self, field.name), getattr(other, field.name)]
+            setattr(self, field.name, np.concatenate(both))
+
+
+class CloudFusion:
+    """A voxel grid that views are merged into one by one, in bounded memory.
+
+    Within a view the points of a voxel are averaged with the weights ``w = C - 1`` and stand for one
+    measurement of their mean weight: their errors are not independent. Over views, which are, the
+    measurements are averaged with their weights and the weights add up (inverse variances), so a
+    point of the cloud has ``C = 1 + sum of w``. Weighted sums do not depend on the order of the
+    views beyond rounding (1e-6 of the values).
+
+    A view that measures a surface more than ``SEEN_THROUGH`` behind a point of the cloud has seen
+    through it; the point is removed once the weight of what saw through it reaches the weight of what
+    saw it. Above ``max_points`` the points of least weight leave.
+    """
+
+    def __init__(self, config: FusionConfig, scale: float = 1.0) -> None:
+        """Create an empty cloud.
+
+        Args:
+            config: voxel size and limits.
+            scale: world units a metre of the configuration stands for: 1 in a metric world, else
+                ``world_scale``.
+        """
+        self._config = config
+        self._voxel_size = config.voxel_size * scale
+        self._voxels = _empty()
+
+    def add(self, keyframe: Keyframe, pointmap: PointMap, provenance: int = OBSERVED) -> NDArray[np.intp]:
+        """Remove what this view saw through, then merge it.
+
+        Args:
+            keyframe: the view.
+            pointmap: its points.
+            provenance: of the view; a voxel that was observed stays so.
+
+        Returns:
+            Rows of ``cloud()``, as it is now, that this view created. Removal moves rows: earlier
+            indices lose their meaning with each call.
+
+        Raises:
+            GeometryError: a point is too far from the origin for the voxel size.
+        """
+        self.carve(keyframe, pointmap)
+        return self.merge(keyframe, pointmap, provenance)
+
+    def merge(self, keyframe: Keyframe, pointmap: PointMap, provenance: int = OBSERVED) -> NDArray[np.intp]:
+        """Merge a view without removing what it saw through; arguments and result as in ``add``."""
+        sums = _view_sums(keyframe, pointmap, self._voxel_size, self._config.min_confidence)
+        each = 1 / np.maximum(sums.points, 1)
+        count = len(sums.keys)
+        return self._insert(
+            _Voxels(
+                sums.keys,
+                sums.weight * each,
+                sums.values * each[:, None],
+                np.zeros(count),
+                np.ones(count, np.int32),
+                np.full(count, provenance, np.uint8),
+            )
+        )
+
+    def carve(self, keyframe: Keyframe, pointmap: PointMap) -> int:
+        """Remove the points that this view, with those before it, saw through; return their number."""
+        view, points = _measured(keyframe, pointmap), self._points()
+        deviation = (RHO / np.sqrt(self._voxels.weight)).astype(np.float32)
+        rows = np.flatnonzero(judge(points, deviation, view, SEEN_THROUGH) == CONTRADICTS)
+        pixels, _ = keyframe.camera.project(points[rows].astype(np.float64))
+        column, row = np.floor(pixels + 0.5).astype(np.intp).T
+        self._voxels.through[rows] += pointmap.confidence[row, column] - 1
+        gone = self._voxels.through >= self._voxels.weight
+        if gone.any():
+            self._voxels.keep(~gone)
+        return int(np.count_nonzero(gone))
+
+    def cloud(self) -> PointCloud:
+        """Return the cloud as it is now."""
+        voxels = self._voxels
+        mean = voxels.values / voxels.weight[:, None]
+        length = np.linalg.norm(mean[:, 6:], axis=1, keepdims=True)
+        upward = np.array([0.0, 0.0, 1.0])  # where opposite normals cancelled out
+        normals = np.where(length > 1e-9, mean[:, 6:] / np.maximum(length, 1e-9), upward)
+        return PointCloud(
+            mean[:, :3].astype(np.float32),
+            np.rint(mean[:, 3:6]).astype(np.uint8),
+            normals.astype(np.float32),
+            (1 + voxels.weight).astype(np.float32),
+            voxels.provenance.copy(),
+            voxels.views.copy(),
+        )
+
+    def restore(self, cloud: PointCloud) -> None:
+        """Replace the cloud by one that was made before; merging goes on from there."""
+        weight = np.maximum(cloud.confidence.astype(np.float64) - 1, LEAST_WEIGHT)
+        values = np.concatenate([cloud.points, cloud.colors, cloud.normals], axis=1)
+        saved = _Voxels(
+            voxel_keys(cloud.points, self._voxel_size),
+            weight,
+            values * weight[:, None],
+            np.zeros(len(cloud)),
+            cloud.views.copy(),
+            cloud.provenance.copy(),
+        )
+        _, first = np.unique(saved.keys, return_index=True)
+        saved.keep(np.sort(first))  # a finer cloud: one point a voxel
+        self._voxels = _empty()
+        self._insert(saved)
+
+    def __len__(self) -> int:
+        """Return the number of points."""
+        return len(self._voxels)
+
+    def _points(self) -> NDArray[np.float32]:
+        return np.asarray(self._voxels.values[:, :3] / self._voxels.weight[:, None], dtype=np.float32)
+
+    def _insert(self, new: _Voxels) -> NDArray[np.intp]:
+        """Merge ``new`` (distinct keys) and return the rows it created."""
+        old, voxels = len(self._voxels), self._voxels
+        _, here, there = np.intersect1d(voxels.keys, new.keys, assume_unique=True, return_indices=True)
+        voxels.weight[here] += new.weight[there]
+        voxels.values[here] += new.values[there]
+        voxels.views[here] += new.views[there]
+        voxels.provenance[here] = np.minimum(voxels.provenance[here], new.provenance[there])
+        fresh = np.ones(len(new), bool)
+        fresh[there] = False
+        new.keep(fresh)
+        voxels.append(new)
+        kept = _most_confident(voxels, self._config.max_points)
+        if len(kept) < len(voxels):
+            voxels.keep(kept)
+        return np.flatnonzero(kept >= old)
+
+
+def fuse(estimate: GeometryEstimate, config: FusionConfig) -> PointCloud:
+    """Fuse all views of ``estimate`` into one cloud.
+
+    All views are merged before any of them removes what it saw through, so every point is judged by
+    every view and the set of points does not depend on their order.
+
+    Raises:
+        GeometryError: a point is too far from the origin for the voxel size.
+    """
+    fusion = CloudFusion(config, world_scale(estimate))
+    views = list(zip(estimate.keyframes, estimate.pointmaps, strict=True))
+    for keyframe, pointmap in views:
+        fusion.merge(keyframe, pointmap)
+    for keyframe, pointmap in views:
+        fusion.carve(keyframe, pointmap)
+    return fusion.cloud()
+
+
+def world_scale(estimate: GeometryEstimate) -> float:
+    """Return the world units that a metre of the configuration stands for.
+
+    1 in a metric world. In another one lengths are read as if the scene were at the typical distance
+    of a room: ``NOMINAL_DEPTH`` (2 m) stands for the median, over the views, of the median depth.
+    """
+    if estimate.metric:
+        return 1.0
+    depths = [
+        np.nanmedian(_depth(keyframe, pointmap))
+        for keyframe, pointmap in zip(estimate.keyframes, estimate.pointmaps, strict=True)
+        if pointmap.known.any()
+    ]
+    return float(np.median(depths)) / NOMINAL_DEPTH if depths else 1.0
+
+
+def _empty() -> _Voxels:
+    return _Voxels(
+        np.empty(0, np.int64),
+        np.empty(0),
+        np.empty((0, 9)),
+        np.empty(0),
+        np.empty(0, np.int32),
+        np.empty(0, np.uint8),
+    )
+
+
+def _view_sums(
+    keyframe: Keyframe, pointmap: PointMap, voxel_size: float, min_confidence: float
+) -> VoxelSums:
+    """Sum position, colour and normal of the view's points by voxel."""
+    used = pointmap.known & (pointmap.confidence >= min_confidence)
+    points = pointmap.points[used]
+    normals = pointmap.normals[used]
+    toward = keyframe.camera.centre.astype(np.float32) - points
+    toward /= np.maximum(np.linalg.norm(toward, axis=1, keepdims=True), 1e-12)
+    normals = np.where(np.isfinite(normals), normals, toward)
+    weights = np.maximum(pointmap.confidence[used] - 1, np.float32(LEAST_WEIGHT))
+    values = np.concatenate([points, keyframe.image[used].astype(np.float32), normals], axis=1)
+    return sum_by_voxel(voxel_keys(points, voxel_size), weights, values)
+
+
+def _depth(keyframe: Keyframe, pointmap: PointMap) -> NDArray[np.float32]:
+    """Return the depth image [H, W] of a pointmap, NaN where unknown."""
+    forward = keyframe.camera.camera_from_world[2]
+    depth = pointmap.points @ forward[:3].astype(np.float32) + np.float32(forward[3])
+    return np.asarray(depth, dtype=np.float32)
+
+
+def _measured(keyframe: Keyframe, pointmap: PointMap) -> MeasuredView:
+    """Return a pointmap as a depth image whose deviation follows from its confidence."""
+    weight = np.maximum(pointmap.confidence - 1, np.float32(LEAST_WEIGHT))
+    deviation = (RHO / np.sqrt(weight)).astype(np.float32)
+    return MeasuredView.of(keyframe.camera, _depth(keyframe, pointmap), deviation)
+
+
+def _most_confident(voxels: _Voxels, most: int) -> NDArray[np.intp]:
+    """Return the rows, ascending, of the ``most`` voxels of greatest weight (then smallest key)."""
+    if len(voxels) <= most:
+        return np.arange(len(voxels))
+    return np.sort(np.lexsort((voxels.keys, -voxels.weight))[:most])
