@@ -20,5 +20,8 @@ class SourceConfig(Settings):
     max_pose_gap: float = Field(
         0.5, ge=0, description="seconds between two recorded poses over which is still interpolated"
     )
+    require_depth: bool = Field(
+        True, description="leave out images without depth where the recording has a depth topic"
+    )
     start: float = Field(0.0, ge=0, description="seconds into the recording")
     duration: float = Field(float("inf"), gt=0, description="seconds to read")
