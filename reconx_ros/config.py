@@ -2,7 +2,7 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import ValidationError
@@ -21,6 +21,7 @@ PRESETS = ("fast", "balanced", "quality")
 class ReconxConfig(Settings):
     """Every stage's settings."""
 
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     source: SourceConfig = SourceConfig()
     keyframes: KeyframeConfig = KeyframeConfig()
     geometry: GeometryConfig = GeometryConfig()

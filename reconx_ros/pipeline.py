@@ -9,10 +9,8 @@ from reconx_ros.diffusion.choose import choose_synthesizer
 from reconx_ros.geometry.choose import choose_geometry
 from reconx_ros.geometry.fusion import fuse
 from reconx_ros.keyframes.keyframe import Keyframe
-from reconx_ros.keyframes.select import select_keyframes
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.progress import Progress, Silent
-from reconx_ros.sources.protocol import Source
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.initialise import initialise
 from reconx_ros.splatting.optimise import optimise
@@ -21,26 +19,11 @@ from reconx_ros.stopwatch import Stopwatch
 from reconx_ros.structure.plan import plan_trajectory
 
 
-def reconstruct(source: Source, config: ReconxConfig, progress: Progress | None = None) -> Reconstruction:
-    """Reconstruct an opened source: select keyframes, then ``reconstruct_keyframes``.
-
-    Raises:
-        ReconxError: the source, its geometry or its images do not allow a map; one line says why.
-    """
-    watch = Stopwatch()
-    with watch.stage("keyframes"):
-        keyframes = select_keyframes(source.frames(), config.keyframes)
-    result = reconstruct_keyframes(keyframes, config, progress)
-    result.report["seconds"] = {**watch.seconds, **result.report["seconds"]}
-    result.report["source"] = asdict(source.report)
-    result.report["partial"] = source.report.partial
-    return result
-
-
 def reconstruct_keyframes(
     keyframes: Sequence[Keyframe],
     config: ReconxConfig,
     progress: Progress | None = None,
+    metric: bool = True,
     start: GaussianMap | None = None,
 ) -> Reconstruction:
     """Turn keyframes into a map: ReconX, section 3, steps 1 to 4.
@@ -49,6 +32,7 @@ def reconstruct_keyframes(
         keyframes: the views, in time order.
         config: every stage's settings.
         progress: told about each step; asked whether to stop. Stopping gives the map so far.
+        metric: whether the cameras' poses are in metres.
         start: Gaussians to go on from instead of starting from the cloud.
 
     Raises:
@@ -56,7 +40,7 @@ def reconstruct_keyframes(
     """
     progress, watch = progress or Silent(), Stopwatch()
     with watch.stage("geometry"):  # 1: the global point cloud, with confidence
-        geometry = choose_geometry(config.geometry, keyframes)
+        geometry = choose_geometry(config.geometry, keyframes, metric)
         estimate = geometry.estimate(keyframes, progress)
         cloud = fuse(estimate, config.geometry.fusion)
     with watch.stage("structure"):  # 2: the structure condition and the path to film
@@ -67,7 +51,7 @@ def reconstruct_keyframes(
     with watch.stage("splatting"):  # 4: confidence-aware 3D Gaussian splatting
         gaussians = start if start is not None else initialise(cloud, config.splatting)
         views = list(chain(observed_views(estimate), generated_views(generated)))
-        gaussians, optimisation = optimise(gaussians, views, config.splatting, progress)
+        gaussians, optimisation = optimise(gaussians, views, config.splatting, progress, config.device)
     report = {
         "geometry": geometry.name,
         "synthesizer": synthesizer.name,

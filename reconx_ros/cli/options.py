@@ -38,12 +38,11 @@ def config_from(options: Mapping[str, Any]) -> ReconxConfig:
     Raises:
         ConfigError: a value in the YAML file is unknown or out of range.
     """
-    overrides: dict[str, dict[str, Any]] = {}
+    overrides: dict[str, Any] = {} if options.get("device") is None else {"device": options["device"]}
     for name, section, key in (
         ("geometry", "geometry", "method"),
         ("synthesizer", "synthesis", "method"),
         ("rasterizer", "splatting", "rasterizer"),
-        ("device", "splatting", "device"),
         ("steps", "splatting", "steps"),
     ):
         if options.get(name) is not None:

@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from reconx_ros.config import ReconxConfig
-from reconx_ros.errors import SourceError
 from reconx_ros.keyframes.keyframe import Keyframe
-from reconx_ros.keyframes.select import reduce_keyframe, select_evenly, select_keyframes
+from reconx_ros.keyframes.select import select_evenly, select_keyframes, select_views
 from reconx_ros.mapping.folder import check_writable, load_map, save
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.pipeline import reconstruct_keyframes
@@ -37,8 +36,8 @@ def run(request: Request, progress: Progress) -> Reconstruction:
     check_writable(request.output)
     start = load_map(request.output) if request.resume else None
     with open_source(request.source, request.config.source) as source:
-        keyframes = choose_frames(source.frames(), request)
-        result = reconstruct_keyframes(keyframes, request.config, progress, start)
+        keyframes = choose_frames(source.frames(), request, source.metric)
+        result = reconstruct_keyframes(keyframes, request.config, progress, source.metric, start)
         result.report["source"] = {"path": str(request.source), **asdict(source.report)}
         result.report["partial"] = source.report.partial
     save(result, request.output, request.config)
@@ -46,24 +45,15 @@ def run(request: Request, progress: Progress) -> Reconstruction:
     return result
 
 
-def choose_frames(frames: Iterable[Keyframe], request: Request) -> list[Keyframe]:
+def choose_frames(frames: Iterable[Keyframe], request: Request, metric: bool) -> list[Keyframe]:
     """Return the keyframes that ``--views``, ``--keyframes`` or the selection rules ask for.
 
     Raises:
-        SourceError: a frame number beyond the recording, or no frames at all.
+        ConfigError: a frame number beyond the recording, or more keyframes than frames.
     """
     config = request.config.keyframes
+    if request.views is not None:
+        return select_views(frames, request.views, config.image_width)
     if request.keyframes is not None:
-        return select_evenly(frames, request.keyframes, config)
-    if request.views is None:
-        return select_keyframes(frames, config)
-    wanted, chosen, count = set(request.views), {}, 0
-    for count, frame in enumerate(frames, start=1):
-        if count - 1 in wanted:
-            chosen[count - 1] = reduce_keyframe(frame, config.image_width)
-    beyond = [index for index in request.views if index not in chosen]
-    if beyond:
-        raise SourceError(
-            f"--views names frame {beyond[0]}, but {request.source} has frames 0 to {count - 1}"
-        )
-    return [chosen[index] for index in sorted(chosen)]
+        return select_evenly(frames, request.keyframes, config.image_width)
+    return select_keyframes(frames, config, metric)

@@ -12,6 +12,7 @@ from reconx_ros.geometry.protocol import GeometryEstimate, PointCloud, PointMap
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.progress import Progress, Silent
+from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.initialise import initialise
 from reconx_ros.splatting.optimise import GaussianOptimiser, OptimisationReport
 from reconx_ros.splatting.views import observed_views
@@ -80,15 +81,16 @@ class IncrementalMapper:
         """Replace the map by ``reconstruction``; mapping goes on from there."""
         self.reset()
         self._fusion.restore(reconstruction.cloud)
-        self._optimiser = GaussianOptimiser(reconstruction.gaussians, self.config.splatting)
+        self._optimiser = self._start(reconstruction.gaussians)
         self._metric = reconstruction.metric
+
+    def _start(self, gaussians: GaussianMap) -> GaussianOptimiser:
+        return GaussianOptimiser(gaussians, self.config.splatting, self.config.device)
 
     def _grow(self, estimate: GeometryEstimate, rows: np.ndarray[Any, np.dtype[np.intp]]) -> None:
         new = _rows(self._fusion.cloud(), rows)
         if self._optimiser is None:
-            self._optimiser = GaussianOptimiser(
-                initialise(new, self.config.splatting), self.config.splatting
-            )
+            self._optimiser = self._start(initialise(new, self.config.splatting))
         elif len(new):
             self._optimiser.add_gaussians(initialise(new, self.config.splatting))
         self._optimiser.add_views(observed_views(estimate))
