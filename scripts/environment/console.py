@@ -17,7 +17,10 @@ def say(message: str) -> None:
 
 
 def run(
-    command: Sequence[str | Path], failure: str, variables: Mapping[str, str] | None = None, quiet: bool = False
+    command: Sequence[str | Path],
+    failure: str,
+    variables: Mapping[str, str] | None = None,
+    quiet: bool = False,
 ) -> None:
     """Run a program.
 
@@ -31,11 +34,10 @@ def run(
         SetupError: It failed or could not be started.
     """
     words = [str(word) for word in command]
+    variables = variables or clean_environment()
     pipe, merge = (subprocess.PIPE, subprocess.STDOUT) if quiet else (None, None)
     try:
-        done = subprocess.run(
-            words, env=dict(variables or clean_environment()), check=False, stdout=pipe, stderr=merge, text=True
-        )
+        done = subprocess.run(words, env=variables, check=False, stdout=pipe, stderr=merge, text=True)
     except OSError as error:
         raise SetupError(f"{failure}: {error}") from error
     if done.returncode != 0:

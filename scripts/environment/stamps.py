@@ -12,8 +12,12 @@ class Stamps:
 
     def done(self, step: str, digest: str) -> bool:
         """Tell whether a step was finished with just these inputs."""
+        return self.recorded(step) == digest
+
+    def recorded(self, step: str) -> str | None:
+        """Return what was recorded for a step; None when it is not finished."""
         stamp = self._folder / step
-        return stamp.is_file() and stamp.read_text(encoding="utf-8") == digest
+        return stamp.read_text(encoding="utf-8") if stamp.is_file() else None
 
     def record(self, step: str, digest: str) -> None:
         """Remember that a step is finished; written aside and renamed, so that it is whole or absent."""

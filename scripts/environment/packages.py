@@ -1,0 +1,64 @@
+"""Python packages: pinned in requirements/, torch first and by itself, then all others at once."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from console import run, say
+from stamps import Stamps, digest_of
+from venv_python import VenvPython
+
+
+def install_packages(root: Path, venv: VenvPython, stamps: Stamps, ros_requirements: Path) -> None:
+    """Install what requirements/ pins, unless that is done already.
+
+    Args:
+        root: The repository.
+        venv: The environment.
+        stamps: Remembers what is done.
+        ros_requirements: The requirements file of the ROS in use.
+    """
+    pins = root / "requirements"
+    _install(venv, stamps, "torch", pins / "torch.txt")
+    # torch is named again, so that nothing else can ask for another one.
+    others = (pins / "core.txt", ros_requirements, pins / "dev.txt")
+    _install(venv, stamps, "packages", pins / "torch.txt", *others)
+
+
+def install_project(root: Path, venv: VenvPython, stamps: Stamps) -> None:
+    """Install reconx_ros itself, editable, unless its metadata is unchanged since."""
+    metadata = ("pyproject.toml", "setup.py", "requirements/torch.txt", "requirements/core.txt")
+    digest = digest_of(*(root / name for name in metadata))
+    if stamps.done("project", digest):
+        return
+    say("installing reconx_ros (editable)")
+    command = [*_pip_install(venv), "--no-deps", "--no-build-isolation", "-e", root]
+    run(command, "reconx_ros could not be installed", quiet=True)
+    stamps.record("project", digest)
+
+
+def remove_half_installed(site_packages: Path) -> list[str]:
+    """Make pip install again what an interrupted run left half unpacked; return what that was.
+
+    pip writes RECORD last but takes a package without one for installed.
+    """
+    half = [info for info in site_packages.glob("*.dist-info") if not (info / "RECORD").is_file()]
+    for info in half:
+        shutil.rmtree(info)
+    return [info.name for info in half]
+
+
+def _install(venv: VenvPython, stamps: Stamps, step: str, *requirements: Path) -> None:
+    digest = digest_of(*requirements)
+    if stamps.done(step, digest):
+        return
+    say(f"installing {', '.join(path.name for path in requirements)} (the first time takes a few minutes)")
+    remove_half_installed(venv.site_packages)
+    files = [word for path in requirements for word in ("-r", path)]
+    run([*_pip_install(venv), *files], f"pip could not install {step}")
+    stamps.record(step, digest)
+
+
+def _pip_install(venv: VenvPython) -> list[str | Path]:
+    quiet = [] if sys.stdout.isatty() else ["-q"]
+    return [venv.executable, "-m", "pip", "install", "--disable-pip-version-check", *quiet]
