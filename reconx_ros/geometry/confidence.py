@@ -27,11 +27,11 @@ Floats = NDArray[np.float32]
 
 RHO = 0.01
 LATERAL = 0.5
-FLOOR = 0.003
+FLOOR = 0.004
 EDGE_WIDTH = 2.0
-PRIOR = 1.0
+PRIOR = 1.5
 AGREES = 1.0
-CONTRADICTS = 3.0
+CONTRADICTS = 2.0
 
 _PAIRS = (
     ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),

@@ -9,12 +9,9 @@ from reconx_ros.geometry.agreement import CONTRADICTS, MeasuredView, judge
 from reconx_ros.geometry.confidence import RHO
 from reconx_ros.geometry.config import FusionConfig
 from reconx_ros.geometry.protocol import OBSERVED, GeometryEstimate, PointCloud, PointMap
-from reconx_ros.geometry.voxels import VoxelSums, sum_by_voxel, voxel_keys
+from reconx_ros.geometry.voxels import LEAST_WEIGHT, sum_by_voxel, voxel_keys
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.overlap import NOMINAL_DEPTH
-
-LEAST_WEIGHT = 1e-3
-"""Weight of a point of C = 1: kept, but any better measurement decides."""
 
 SEEN_THROUGH = 0.05
 """Relative distance by which a point must lie before a measured surface to be seen through."""
@@ -90,7 +87,13 @@ class CloudFusion:
 
     def merge(self, keyframe: Keyframe, pointmap: PointMap, provenance: int = OBSERVED) -> NDArray[np.intp]:
         """Merge a view without removing what it saw through; arguments and result as in ``add``."""
-        sums = _view_sums(keyframe, pointmap, self._voxel_size, self._config.min_confidence)
+        sums = sum_by_voxel(
+            pointmap,
+            keyframe.image,
+            keyframe.camera.centre,
+            self._voxel_size,
+            self._config.min_confidence,
+        )
         each = 1 / np.maximum(sums.points, 1)
         count = len(sums.keys)
         return self._insert(
@@ -218,21 +221,6 @@ def _empty() -> _Voxels:
         np.empty(0, np.int32),
         np.empty(0, np.uint8),
     )
-
-
-def _view_sums(
-    keyframe: Keyframe, pointmap: PointMap, voxel_size: float, min_confidence: float
-) -> VoxelSums:
-    """Sum position, colour and normal of the view's points by voxel."""
-    used = pointmap.known & (pointmap.confidence >= min_confidence)
-    points = pointmap.points[used]
-    normals = pointmap.normals[used]
-    toward = keyframe.camera.centre.astype(np.float32) - points
-    toward /= np.maximum(np.linalg.norm(toward, axis=1, keepdims=True), 1e-12)
-    normals = np.where(np.isfinite(normals), normals, toward)
-    weights = np.maximum(pointmap.confidence[used] - 1, np.float32(LEAST_WEIGHT))
-    values = np.concatenate([points, keyframe.image[used].astype(np.float32), normals], axis=1)
-    return sum_by_voxel(voxel_keys(points, voxel_size), weights, values)
 
 
 def _depth(keyframe: Keyframe, pointmap: PointMap) -> NDArray[np.float32]:
