@@ -19,7 +19,7 @@ class LearningRates(Settings):
     """Adam's step per parameter at the first step; positions per metre of scene extent."""
 
     means: float = Field(2e-4, ge=0, description="per unit of scene extent")
-    means_final: float = Field(0.05, gt=0, le=1, description="share of every rate left at the last step")
+    final: float = Field(0.05, gt=0, le=1, description="share of every rate left at the last step")
     scales: float = Field(5e-3, ge=0)
     rotations: float = Field(1e-3, ge=0)
     opacities: float = Field(2.5e-2, ge=0)

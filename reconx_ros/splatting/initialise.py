@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from reconx_ros.errors import SplattingError
 from reconx_ros.geometry.protocol import PointCloud, map_confidence
@@ -84,8 +85,6 @@ def spacing(points: Floats) -> Floats:
     Distances of outliers are limited to five medians; coincident points get a hundredth of the
     median, a lone point 1 % of its distance from the origin or 1 cm.
     """
-    from scipy.spatial import cKDTree
-
     if len(points) == 1:
         return np.array([max(0.01 * float(np.linalg.norm(points[0])), 0.01)], np.float32)
     count = min(NEIGHBOURS, len(points) - 1)
@@ -93,7 +92,7 @@ def spacing(points: Floats) -> Floats:
     mean = distances[:, 1:].mean(axis=1)
     positive = mean[mean > 0]
     median = float(np.median(positive)) if len(positive) else 0.01
-    return np.clip(mean, 0.01 * median, OUTLIER * median).astype(np.float32)
+    return np.asarray(np.clip(mean, 0.01 * median, OUTLIER * median), np.float32)
 
 
 def disc_quaternions(normals: Floats) -> Floats:

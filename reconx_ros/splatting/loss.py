@@ -14,7 +14,7 @@ tests, plain torch.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -24,6 +24,12 @@ from torch.nn import functional
 from reconx_ros.splatting.cpu import loss as kernels
 
 Mode = Literal["uniform", "mean", "log", "raw"]
+
+
+class Context(Protocol):
+    """What torch hands to ``forward`` and ``backward``."""
+
+    gradients: tuple[torch.Tensor, ...]
 
 
 def confidence_weights(confidence: NDArray[np.float32], mode: Mode) -> NDArray[np.float32]:
@@ -146,7 +152,7 @@ class _Photometric(torch.autograd.Function):
     """The colour term as one kernel: the gradient is made with the value."""
 
     @staticmethod
-    def forward(ctx: Any, color: torch.Tensor, target: Target, weights: LossWeights) -> torch.Tensor:
+    def forward(ctx: Context, color: torch.Tensor, target: Target, weights: LossWeights) -> torch.Tensor:
         assert target.statistics is not None and target.work is not None
         value, gradient = kernels.photometric(
             color.detach().contiguous().numpy(),
@@ -155,12 +161,12 @@ class _Photometric(torch.autograd.Function):
             target.statistics,
             target.work,
         )
-        ctx.gradient = torch.from_numpy(gradient)
+        ctx.gradients = (torch.from_numpy(gradient),)
         return color.new_tensor(value)
 
     @staticmethod
-    def backward(ctx: Any, *by_value: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        return ctx.gradient * by_value[0], None, None
+    def backward(ctx: Context, *by_value: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return ctx.gradients[0] * by_value[0], None, None
 
 
 class _Geometric(torch.autograd.Function):
@@ -168,7 +174,7 @@ class _Geometric(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, depth: torch.Tensor, alpha: torch.Tensor, target: Target, weights: LossWeights
+        ctx: Context, depth: torch.Tensor, alpha: torch.Tensor, target: Target, weights: LossWeights
     ) -> torch.Tensor:
         assert target.depth is not None and target.work is not None
         value, by_depth, by_alpha = kernels.geometric(
@@ -184,5 +190,5 @@ class _Geometric(torch.autograd.Function):
         return depth.new_tensor(value)
 
     @staticmethod
-    def backward(ctx: Any, *by_value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
+    def backward(ctx: Context, *by_value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
         return ctx.gradients[0] * by_value[0], ctx.gradients[1] * by_value[0], None, None

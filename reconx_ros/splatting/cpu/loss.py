@@ -25,7 +25,7 @@ def gaussian_taps() -> Floats:
     """Return the 11 weights of the SSIM window [11], sum 1."""
     offsets = np.arange(-RADIUS, RADIUS + 1)
     taps = np.exp(-(offsets**2) / (2 * SIGMA**2))
-    return (taps / taps.sum()).astype(np.float32)
+    return np.asarray(taps / taps.sum(), np.float32)
 
 
 @dataclass(frozen=True, eq=False)

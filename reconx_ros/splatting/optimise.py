@@ -1,0 +1,250 @@
+"""The Gaussian optimiser: step 4 of the paper, and the same while the map still grows."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from reconx_ros.errors import SplattingError
+from reconx_ros.progress import Progress, Silent
+from reconx_ros.splatting.adam import Rates
+from reconx_ros.splatting.confidence import map_confidences
+from reconx_ros.splatting.config import SplattingConfig
+from reconx_ros.splatting.gaussians import GaussianMap
+from reconx_ros.splatting.loss import LossWeights, view_loss
+from reconx_ros.splatting.rasterize import Rendered, rasterize
+from reconx_ros.splatting.state import GaussianState
+from reconx_ros.splatting.training import TrainingSet
+from reconx_ros.splatting.view import TrainingView
+
+STAGE = "splatting"
+TELL_EVERY = 10  # steps
+EVIDENCE_VIEWS = 8  # views a snapshot of a growing map looks at again for its confidence
+Stop = Literal["finished", "deadline", "cancelled", "no views"]
+
+
+@dataclass(frozen=True)
+class OptimisationReport:
+    """What a run did.
+
+    Attributes:
+        steps: done in this run.
+        total_steps: done on this map so far.
+        seconds: wall clock of this run.
+        loss: running mean of the loss at the end; ``None`` before the first step.
+        gaussians: on the map.
+        views: trained on.
+        ignored_views: left out because no pixel of theirs has any weight.
+        skipped_steps: whose loss was not finite.
+        repaired_gradients: Gaussians, summed over steps, whose gradient was not finite and was dropped.
+        dropped_gaussians: that the hard cap kept out so far.
+        stopped: why the run ended.
+    """
+
+    steps: int
+    total_steps: int
+    seconds: float
+    loss: float | None
+    gaussians: int
+    views: int
+    ignored_views: int
+    skipped_steps: int
+    repaired_gradients: int
+    dropped_gaussians: int
+    stopped: Stop
+
+
+def optimise(
+    gaussians: GaussianMap,
+    views: Sequence[TrainingView],
+    config: SplattingConfig,
+    progress: Progress | None = None,
+    device: str = "auto",
+) -> tuple[GaussianMap, OptimisationReport]:
+    """Optimise ``gaussians`` on ``views`` for ``config.steps`` steps.
+
+    Raises:
+        SplattingError: no Gaussians, numbers that are not finite, or a view of the wrong size.
+    """
+    optimiser = GaussianOptimiser(gaussians, config, device)
+    optimiser.add_views(views)
+    report = optimiser.run(progress=progress)
+    return optimiser.gaussians(evidence_views=None), report
+
+
+def choose_device(device: str) -> torch.device:
+    """Return the device of ``auto``, ``cpu`` or ``cuda``; ``auto`` is CUDA where there is one.
+
+    Raises:
+        SplattingError: CUDA is asked for and there is none, or the name is unknown.
+    """
+    cuda = torch.cuda.is_available()
+    if device not in ("auto", "cpu", "cuda"):
+        raise SplattingError(f"device '{device}' is unknown; choose auto, cpu or cuda")
+    if device == "cuda" and not cuda:
+        raise SplattingError("device 'cuda' is not available here; choose auto or cpu")
+    return torch.device("cuda" if cuda and device != "cpu" else "cpu")
+
+
+class GaussianOptimiser:
+    """Gaussians under optimisation: views and Gaussians come in, steps run, snapshots go out.
+
+    Between any two steps the map is finite, within its shape limits and under the cap.
+    """
+
+    def __init__(self, gaussians: GaussianMap, config: SplattingConfig, device: str = "auto") -> None:
+        """Start from ``gaussians``; more than ``config.max_gaussians`` are thinned out.
+
+        Args:
+            gaussians: N >= 1 finite Gaussians.
+            config: the settings.
+            device: ``cpu``, ``cuda`` or ``auto``.
+
+        Raises:
+            SplattingError: no Gaussians, some that are not finite, or no such device.
+        """
+        self.config = config
+        chosen = choose_device(device)
+        self._state = GaussianState(gaussians, config, chosen)
+        self._views = TrainingSet(config, chosen)
+        self._weights = LossWeights(config.ssim_weight, config.depth_weight, config.coverage_weight)
+        self._total = self._skipped = 0
+        self._clock = 0.0  # steps done, set back when the map grows
+        self._loss: float | None = None
+
+    def add_views(self, views: Sequence[TrainingView]) -> None:
+        """Add views to train on; new ones are drawn more often at first.
+
+        Raises:
+            SplattingError: a view is not of its camera's size; none of ``views`` is added then.
+        """
+        self._views.add(views)
+
+    def add_gaussians(self, gaussians: GaussianMap) -> None:
+        """Add Gaussians; where the cap is exceeded, old and new are thinned out alike.
+
+        The schedule of the learning rates is set back in proportion to what is new.
+
+        Raises:
+            SplattingError: numbers that are not finite, or another SH degree; nothing is added then.
+        """
+        if len(gaussians) == 0:
+            return
+        before = len(self._state)
+        kept = self._state.add(gaussians)
+        self._clock *= before / (before + len(gaussians))
+        self._views.rearrange(kept, len(self._state))
+
+    def run(
+        self, steps: int | None = None, seconds: float | None = None, progress: Progress | None = None
+    ) -> OptimisationReport:
+        """Optimise until ``steps`` are done, ``seconds`` are over or ``progress`` is cancelled.
+
+        With neither, ``config.steps`` are done; with ``seconds`` alone, as many as fit.
+        """
+        progress, began, done = progress or Silent(), time.monotonic(), 0
+        wanted = self.config.steps if steps is None and seconds is None else steps
+        stop: Stop | None = None
+        while stop is None:
+            elapsed = time.monotonic() - began
+            stop = self._stop(done, wanted, elapsed, seconds, progress)
+            if stop is None:
+                self._step()
+                done += 1
+                if done % TELL_EVERY == 0 or done == wanted:
+                    _tell(progress, done, wanted, self._loss)
+        return self._report(done, time.monotonic() - began, stop)
+
+    def gaussians(self, evidence_views: int | None = EVIDENCE_VIEWS) -> GaussianMap:
+        """Return the map as it is now.
+
+        Args:
+            evidence_views: most views that are rendered again to bring confidence up to date, those
+                longest unseen first; ``None`` for all.
+        """
+        confidence = self._state.point_confidence
+        if len(self._views):
+            evidence = self._views.evidence(self._state.parameters, evidence_views)
+            confidence = map_confidences(confidence, evidence)
+        return self._state.snapshot(confidence)
+
+    def _stop(
+        self, done: int, wanted: int | None, elapsed: float, seconds: float | None, progress: Progress
+    ) -> Stop | None:
+        if wanted is not None and done >= wanted:
+            return "finished"
+        if not len(self._views):
+            return "no views"
+        if progress.cancelled():
+            return "cancelled"
+        return "deadline" if seconds is not None and elapsed >= seconds else None
+
+    def _step(self) -> None:
+        view = self._views.schedule.draw()
+        rendered = self._render(view)
+        exposure = self._views.exposures.leaf(view) if self.config.exposure else None
+        color = rendered.color if exposure is None else rendered.color * exposure[0] + exposure[1]
+        loss = view_loss(color, rendered.depth, rendered.alpha, self._views.targets[view], self._weights)
+        if math.isfinite(value := float(loss.detach())):
+            self._loss = value if self._loss is None else 0.95 * self._loss + 0.05 * value
+            self._descend(loss, rendered.visible)
+            if exposure is not None and exposure.grad is not None:
+                self._views.exposures.step(view, exposure.grad, self._decay())
+        else:
+            self._skipped += 1
+        self._total += 1
+        self._clock += 1
+
+    def _render(self, view: int) -> Rendered:
+        parameters = self._state.parameters
+        degree = min(int(self._clock) // self.config.sh_interval, parameters.sh_degree)
+        camera, backend = self._views.cameras[view], self.config.rasterizer
+        return rasterize(parameters, camera, sh_degree=degree, backend=backend)
+
+    def _descend(self, loss: torch.Tensor, visible: torch.Tensor) -> None:
+        if self.config.opacity_regularisation > 0:
+            opacity = self._state.parameters.opacity_logits.sigmoid().mean()
+            loss = loss + self.config.opacity_regularisation * opacity
+        if loss.requires_grad:
+            torch.autograd.backward(loss)
+            self._state.step(visible, self._rates())
+            self._state.constrain()
+
+    def _rates(self) -> Rates:
+        rates, decay = self.config.rates, self._decay()
+        return Rates(
+            means=rates.means * self._state.extent * decay,
+            scales=rates.scales * decay,
+            rotations=rates.rotations * decay,
+            opacities=rates.opacities * decay,
+            colours=rates.colours * decay,
+            harmonics=rates.harmonics * decay,
+        )
+
+    def _decay(self) -> float:
+        """Return the share of the rates now: falls exponentially to ``rates.final``."""
+        share = min(self._clock / max(self.config.steps, 1), 1.0)
+        return math.exp(math.log(self.config.rates.final) * share)
+
+    def _report(self, steps: int, seconds: float, stopped: Stop) -> OptimisationReport:
+        return OptimisationReport(
+            steps=steps,
+            total_steps=self._total,
+            seconds=seconds,
+            loss=self._loss,
+            gaussians=len(self._state),
+            views=len(self._views),
+            ignored_views=self._views.ignored,
+            skipped_steps=self._skipped,
+            repaired_gradients=self._state.repaired,
+            dropped_gaussians=self._state.dropped,
+            stopped=stopped,
+        )
+
+
+def _tell(progress: Progress, done: int, wanted: int | None, loss: float | None) -> None:
+    note = "" if loss is None else f"loss {loss:.4f}"
+    progress.update(STAGE, done, done if wanted is None else wanted, note)

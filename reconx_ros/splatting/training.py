@@ -1,0 +1,97 @@
+"""The views of an optimisation: targets, exposures, the order they are drawn in, their evidence."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from reconx_ros.camera import Camera
+from reconx_ros.splatting.confidence import residuals, view_evidence
+from reconx_ros.splatting.config import SplattingConfig
+from reconx_ros.splatting.exposure import Exposures
+from reconx_ros.splatting.gaussians import Floats
+from reconx_ros.splatting.loss import Target
+from reconx_ros.splatting.parameters import GaussianParameters
+from reconx_ros.splatting.rasterize import rasterize
+from reconx_ros.splatting.schedule import ViewSchedule
+from reconx_ros.splatting.targets import TargetFactory
+from reconx_ros.splatting.view import TrainingView
+
+
+class TrainingSet:
+    """The views trained on.
+
+    Attributes:
+        cameras: one a view.
+        targets: one a view.
+        exposures: gain and bias of each view.
+        schedule: draws the next view.
+        ignored: views left out because no pixel of theirs has any weight.
+    """
+
+    def __init__(self, config: SplattingConfig, device: torch.device) -> None:
+        self.cameras: list[Camera] = []
+        self.targets: list[Target] = []
+        self.exposures = Exposures(device, config.rates.exposure)
+        self.schedule = ViewSchedule(config.seed, config.new_view_share)
+        self.ignored = 0
+        self._factory = TargetFactory(config, device)
+        self._backend = config.rasterizer
+        self._evidence: list[Floats | None] = []
+        self._oldest: list[int] = []
+
+    def __len__(self) -> int:
+        """Return the number of views."""
+        return len(self.targets)
+
+    def add(self, views: Sequence[TrainingView]) -> None:
+        """Add views; all or, on error, none.
+
+        Raises:
+            SplattingError: a view is not of its camera's size or has a negative confidence.
+        """
+        made = [(view.camera, self._factory.make(view)) for view in views]
+        used = [(camera, target) for camera, target in made if target is not None]
+        self.ignored += len(made) - len(used)
+        if used:
+            self._oldest = [*range(len(self), len(self) + len(used)), *self._oldest]
+            self.cameras += [camera for camera, _ in used]
+            self.targets += [target for _, target in used]
+            self._evidence += [None] * len(used)
+            self.exposures.add(len(used))
+            self.schedule.add(len(used))
+
+    def rearrange(self, kept: NDArray[np.intp], count: int) -> None:
+        """Keep the evidence on the Gaussians ``kept`` of a map that has ``count`` now."""
+        for view, evidence in enumerate(self._evidence):
+            if evidence is not None:
+                grown = np.zeros(count, np.float32)
+                grown[: len(kept)] = evidence[kept]
+                self._evidence[view] = grown
+
+    def evidence(self, parameters: GaussianParameters, refresh: int | None) -> Floats:
+        """Return the summed evidence [N] of all views; see ``confidence``.
+
+        Args:
+            parameters: the map.
+            refresh: most views that are looked at again, the longest unseen first; all if ``None``.
+        """
+        chosen = self._oldest[: len(self) if refresh is None else refresh]
+        self._oldest = [*self._oldest[len(chosen) :], *chosen]
+        for view in chosen:
+            self._evidence[view] = self._measure(view, parameters)
+        known = [evidence for evidence in self._evidence if evidence is not None]
+        total = np.zeros(len(parameters), np.float32)
+        for one in known:
+            total += one
+        return total
+
+    def _measure(self, view: int, parameters: GaussianParameters) -> Floats:
+        target, camera = self.targets[view], self.cameras[view]
+        gain, bias = self.exposures.values[view]
+        with torch.no_grad():
+            render = rasterize(parameters, camera, backend=self._backend)
+            color = render.color * gain + bias
+            differences = residuals(color, target.image, render.depth, render.alpha, target.depth)
+        return view_evidence(parameters, camera, differences, self._backend)
