@@ -1,0 +1,195 @@
+"""The held-out protocol: reconstruct from some frames, measure on others that no stage has seen.
+
+Every held-out frame is rendered at its full size from its recorded pose and compared with the photo,
+beside two plain baselines made of the same inputs. All three are drawn over the mean colour of the
+inputs. What counts as covered is said in ``reconx_ros.evaluation.coverage``.
+"""
+
+import json
+import platform
+import resource
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reconx_ros.camera import Camera
+from reconx_ros.config import ReconxConfig
+from reconx_ros.evaluation.baselines import Baseline, PointsBaseline, TsdfBaseline, mean_colour
+from reconx_ros.evaluation.coverage import covered_pixels
+from reconx_ros.evaluation.hold_out import parse_hold_out, parse_inputs
+from reconx_ros.evaluation.metrics import Image, Mask
+from reconx_ros.evaluation.score import Score, mean_score, score
+from reconx_ros.evaluation.split import Split, read_split
+from reconx_ros.evaluation.table import print_table
+from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.keyframes.reduce import reduce
+from reconx_ros.mapping.folder import check_writable, save
+from reconx_ros.mapping.reconstruction import Reconstruction
+from reconx_ros.pipeline import reconstruct_keyframes
+from reconx_ros.progress import Progress, Silent
+from reconx_ros.splatting.rasterize import render_view
+from reconx_ros.stopwatch import Stopwatch
+from reconx_ros.viewer.comparison import ComparisonWriter
+
+OURS = "ours"
+
+
+@dataclass(frozen=True)
+class ViewResult:
+    """One held-out view: the score of each contender and the share of pixels the inputs cover."""
+
+    name: str
+    covered: float
+    scores: Mapping[str, Score]
+
+
+def evaluate(
+    source: Path,
+    config: ReconxConfig,
+    inputs: str,
+    hold_out: str,
+    output: Path,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Reconstruct ``source`` without its held-out frames and measure on those.
+
+    Writes the run folder (map, cloud, cameras), ``metrics.json`` and ``comparison/*.png`` to
+    ``output`` and prints a table.
+
+    Args:
+        source: a bag or a folder.
+        config: every stage's settings.
+        inputs: number of input views, evenly spaced among those not held out, or ``all``.
+        hold_out: ``every:8``, ``every:8+4`` or frame numbers ``3,10``.
+        output: folder, made if need be.
+        progress: told about each step; when it asks to stop, what is measured by then is written.
+
+    Returns:
+        What ``metrics.json`` holds.
+
+    Raises:
+        ReconxError: bad specification, source or output folder; one line says why.
+    """
+    rule, number = parse_hold_out(hold_out), parse_inputs(inputs)
+    check_writable(output)
+    progress, watch = progress or Silent(), Stopwatch()
+    with watch.stage("read"):
+        split = read_split(source, config.source, rule, number, progress)
+    small = [reduce(view, config.keyframes.image_width) for view in split.inputs]
+    result = reconstruct_keyframes(small, config, progress)
+    save(result, output, config)
+    memory = _peak_memory()
+    views = _measure(split, result, config, output, progress, watch)
+    metrics = {
+        **_figures(views),
+        "seconds": {**watch.seconds, **result.report["seconds"]},
+        "peak_memory_bytes": memory,
+        "settings": {
+            "source": str(source),
+            "inputs": [view.name for view in split.inputs],
+            "hold_out": hold_out,
+            "config": config.model_dump(mode="json"),
+        },
+        "gaussians": len(result.gaussians),
+        "partial": split.partial or progress.cancelled(),
+        "warnings": split.warnings,
+        "machine": _machine(),
+    }
+    (output / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+    print_table(metrics, output)
+    return metrics
+
+
+def _measure(
+    split: Split,
+    result: Reconstruction,
+    config: ReconxConfig,
+    output: Path,
+    progress: Progress,
+    watch: Stopwatch,
+) -> list[ViewResult]:
+    contenders = _contenders(split, result, config, watch)
+    pictures = ComparisonWriter(output / "comparison")
+    results: list[ViewResult] = []
+    for view in split.held_out:
+        if progress.cancelled():
+            break
+        results.append(_measure_view(view, split, contenders, pictures, watch))
+        note = f"{results[-1].scores[OURS].psnr_covered:.1f} dB"
+        progress.update("evaluate", len(results), len(split.held_out), note)
+    pictures.finish()
+    return results
+
+
+def _contenders(
+    split: Split, result: Reconstruction, config: ReconxConfig, watch: Stopwatch
+) -> dict[str, Callable[[Camera], tuple[Image, Mask]]]:
+    background = mean_colour(split.inputs)
+
+    def ours(camera: Camera) -> tuple[Image, Mask]:
+        image, _, alpha = render_view(result.gaussians, camera, config.splatting.rasterizer)
+        return image + (1 - alpha[..., None]) * background, alpha > 0.5
+
+    baselines: dict[str, Baseline] = {}
+    with watch.stage("baseline_points"):
+        baselines["points"] = PointsBaseline(split.inputs, result.cloud)
+    if any(view.depth is not None for view in split.inputs):
+        with watch.stage("baseline_tsdf"):
+            baselines["tsdf"] = TsdfBaseline(split.inputs, split.metric)
+    return {OURS: ours, **{name: baseline.render for name, baseline in baselines.items()}}
+
+
+def _measure_view(
+    view: Keyframe,
+    split: Split,
+    contenders: Mapping[str, Callable[[Camera], tuple[Image, Mask]]],
+    pictures: ComparisonWriter,
+    watch: Stopwatch,
+) -> ViewResult:
+    truth = view.image.astype(np.float32) / np.float32(255)
+    images: dict[str, Image] = {}
+    masks: dict[str, Mask] = {}
+    for name, render in contenders.items():
+        with watch.stage("render" if name == OURS else f"baseline_{name}"):
+            images[name], masks[name] = render(view.camera)
+    with watch.stage("metrics"):
+        covered = covered_pixels(view, split.inputs, masks["points"], split.metric)
+        scored = {name: score(image, truth, covered) for name, image in images.items()}
+    pictures.add(view.name, truth, images, scored[OURS][1], covered)
+    return ViewResult(view.name, float(covered.mean()), {name: one for name, (one, _) in scored.items()})
+
+
+def _figures(views: list[ViewResult]) -> dict[str, Any]:
+    """Lay out ``views`` and ``mean`` of ours, and the same of each baseline."""
+    names = views[0].scores if views else (OURS, "points")
+    tables = {name: _table(views, name) for name in names}
+    ours = tables.pop(OURS)
+    baselines = {name: {**table["mean"], "views": table["views"]} for name, table in tables.items()}
+    return {**ours, "baselines": {"points": None, "tsdf": None, **baselines}}
+
+
+def _table(views: list[ViewResult], name: str) -> dict[str, Any]:
+    rows = [{"name": v.name, **v.scores[name].json(), "covered": v.covered} for v in views]
+    return {"views": rows, "mean": mean_score([v.scores[name] for v in views]).json()}
+
+
+def _peak_memory() -> int:
+    """Bytes of resident memory this process held at most so far (Linux counts in kibibytes)."""
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _machine() -> dict[str, Any]:
+    import torch  # noqa: PLC0415 - slow to import
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor()
+    return {
+        "name": platform.node(),
+        "platform": platform.platform(),
+        "device": device or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
