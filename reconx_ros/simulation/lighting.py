@@ -1,0 +1,171 @@
+"""Soft light, computed once a scene: lamps with area, and ambient light with occlusion.
+
+For every texel of every face, irradiance / pi = sum over lamps of radiance x cos x cos' x area /
+(pi r^2) over points on the lamp that are in sight, plus the ambient light from the directions of the
+hemisphere in which nothing is near. Light is diffuse only, so a surface point has one colour from
+wherever it is seen.
+"""
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, pad
+
+from reconx_ros.simulation.scene import Lightmap, Scene
+from reconx_ros.simulation.solids import Solids, cast
+from reconx_ros.simulation.surface import FACES, chart_points, kind_of_slot
+
+_LIFT = 2e-3
+_CHUNK = 4_000_000
+
+
+def bake(scene: Scene, spacing: float = 0.07, samples: int = 16, reach: float = 2.0) -> Scene:
+    """Return ``scene`` with its light baked.
+
+    Args:
+        scene: B scenes; they are baked one by one.
+        spacing: metres between the texels of the light map.
+        samples: points on each lamp and, again, directions of ambient light (a square number).
+        reach: metres within which a surface takes ambient light away.
+    """
+    maps = [_bake_one(scene, number, spacing, samples, reach) for number in range(scene.batch)]
+    longest = max(len(texels) for _, texels in maps)
+    filled = [torch.cat([texels, texels.new_zeros(longest - len(texels), 3)]) for _, texels in maps]
+    return replace(scene, lightmap=Lightmap(torch.stack([chart for chart, _ in maps]), torch.stack(filled)))
+
+
+def _bake_one(
+    scene: Scene, number: int, spacing: float, samples: int, reach: float
+) -> tuple[Tensor, Tensor]:
+    slots = torch.arange(scene.hollow.shape[1], device=scene.device)
+    solids = scene.solids.select(number, slots)
+    chart = _layout(solids, spacing)
+    points, normals = _texel_points(solids, chart, scene.hollow[number])
+    points = points + _LIFT * normals
+    side = math.isqrt(samples)
+    light = _ambient(solids, points, normals, side, reach) * scene.ambient[number]
+    lights = scene.lights
+    for lamp in range(lights.centre.shape[1]):
+        shape = (lights.centre[number, lamp], lights.first[number, lamp], lights.second[number, lamp])
+        seen = _from_lamp(solids, points, normals, shape, side)
+        light = light + seen[:, None] * lights.radiance[number, lamp]
+    return chart, _smooth(chart, light)
+
+
+def _layout(solids: Solids, spacing: float) -> Tensor:
+    """Return the chart table [P, 6, 3]: first texel, columns, rows of each face."""
+    x, y, z = solids.half[0].unbind(1)
+    kind = kind_of_slot(solids.counts, x.device)
+    first = torch.stack([y, y, x, x, x, x], 1)
+    first[:, 0] = torch.where(kind == 2, math.pi * (x + y) / 2, first[:, 0])
+    second = torch.stack([z, z, z, z, y, y], 1)
+    size = torch.stack([first, second], 2) * 2.0 / spacing
+    # Two texels at least, for light is interpolated between their centres.
+    size = size.ceil().long().clamp(2, 128)
+    area = size.prod(2)
+    begin = area.flatten().cumsum(0).view_as(area) - area
+    return torch.cat([begin[..., None], size], 2)
+
+
+def _texel_points(solids: Solids, chart: Tensor, hollow: Tensor) -> tuple[Tensor, Tensor]:
+    """Return points and normals [T, 3] of all texels, normals toward the open side."""
+    flat = chart.view(-1, 3)
+    owner = torch.repeat_interleave(torch.arange(len(flat), device=flat.device), flat[:, 1:].prod(1))
+    begin, columns, rows = flat[owner].unbind(1)
+    within = torch.arange(len(owner), device=flat.device) - begin
+    column, row = within % columns, within // columns
+    place = torch.stack([(2 * column + 1) / columns - 1, (2 * row + 1) / rows - 1], 1)
+    solid, face = owner // FACES, owner % FACES
+    kind = kind_of_slot(solids.counts, flat.device)[solid]
+    frame = (solids.rotation[0, solid], solids.centre[0, solid], solids.half[0, solid])
+    points, normals = chart_points(kind, face, place, *frame)
+    return points, torch.where(hollow[solid][:, None], -normals, normals)
+
+
+def _jitter(count: int, side: int, index: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return two numbers in [0, 1) for each texel, stratified over the side^2 samples."""
+    at = torch.arange(count, device=device, dtype=torch.float64)
+    # Steps of irrational ratio spread evenly over neighbouring texels (an R2 sequence).
+    first = (at * 0.7548776662466927 + index * 0.31) % 1.0
+    second = (at * 0.5698402909980532 + index * 0.73) % 1.0
+    column, row = index % side, index // side
+    return ((column + first) / side).float(), ((row + second) / side).float()
+
+
+def _ambient(solids: Solids, points: Tensor, normals: Tensor, side: int, reach: float) -> Tensor:
+    """Return the unoccluded share [T, 1] of the cosine-weighted hemisphere."""
+    helper = torch.where(
+        normals[:, 2:].abs() < 0.9, normals.new_tensor([0.0, 0.0, 1.0]), normals.new_tensor([1.0, 0.0, 0.0])
+    )
+    first = torch.nn.functional.normalize(torch.linalg.cross(helper, normals), dim=1)
+    second = torch.linalg.cross(normals, first)
+    total = points.new_zeros(len(points))
+    for index in range(side * side):
+        u, v = _jitter(len(points), side, index, points.device)
+        radius, angle = u.sqrt(), 2 * math.pi * v
+        direction = (
+            first * (radius * angle.cos())[:, None]
+            + second * (radius * angle.sin())[:, None]
+            + normals * (1 - u).clamp_min(1e-4).sqrt()[:, None]
+        )
+        total += (_cast(solids, points, direction) / reach).clamp(0, 1).sqrt()
+    return (total / side**2)[:, None]
+
+
+def _from_lamp(
+    solids: Solids, points: Tensor, normals: Tensor, lamp: tuple[Tensor, Tensor, Tensor], side: int
+) -> Tensor:
+    """Return irradiance / (pi x radiance) [T] from one rectangular lamp."""
+    centre, first, second = lamp
+    shine = torch.linalg.cross(first, second)
+    area = 4 * shine.norm()
+    shine = shine / shine.norm()
+    total = points.new_zeros(len(points))
+    for index in range(side * side):
+        u, v = _jitter(len(points), side, index, points.device)
+        target = centre + (2 * u - 1)[:, None] * first + (2 * v - 1)[:, None] * second
+        toward = target - points
+        square = toward.square().sum(1)
+        received = (toward * normals).sum(1).clamp_min(0) * -(toward @ shine).clamp_max(0)
+        lit = received > 0
+        if bool(lit.any()):
+            blocked = _cast(solids, points[lit], toward[lit]) < 1.0 - 1e-3
+            total[lit] += torch.where(blocked, 0.0, (received / square.square())[lit])
+    return total * area / (math.pi * side**2)
+
+
+def _cast(solids: Solids, origin: Tensor, direction: Tensor) -> Tensor:
+    """Return the hit parameter [N] of N rays, a bounded number of ray-solid pairs at a time."""
+    step = max(1, min(16384, _CHUNK // solids.half.shape[1]))
+    parts = zip(origin.split(step), direction.split(step), strict=True)
+    return torch.cat([cast(solids, o[None], d[None])[0][0] for o, d in parts])
+
+
+def _smooth(chart: Tensor, light: Tensor) -> Tensor:
+    """Average each face's light over 3 x 3 texels, to take the sampling noise out."""
+    result = torch.empty_like(light)
+    for begin, columns, rows in chart.view(-1, 3).tolist():
+        cells = slice(begin, begin + columns * rows)
+        image = light[cells].view(1, rows, columns, 3).permute(0, 3, 1, 2)
+        image = avg_pool2d(pad(image, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+        result[cells] = image.permute(0, 2, 3, 1).reshape(-1, 3)
+    return result
+
+
+def look_up(lightmap: Lightmap, solid: Tensor, face: Tensor, chart: Tensor) -> Tensor:
+    """Return the baked light [N, 3] at chart coordinates [N, 2], bilinearly interpolated."""
+    batch, slots = lightmap.chart.shape[:2]
+    begin, columns, rows = lightmap.chart.view(-1, FACES, 3)[solid, face].unbind(1)
+    begin = begin + (solid // slots) * lightmap.texels.shape[1]
+    size = torch.stack([columns, rows], 1)
+    at = ((chart + 1) * size / 2 - 0.5).clamp_min(0)
+    low = torch.minimum(at.long(), (size - 2).clamp_min(0))
+    rest = (at - low).clamp(0, 1)
+    texels = lightmap.texels.view(-1, 3)
+    corner = begin + low[:, 1] * columns + low[:, 0]
+    across, down = rest[:, :1], rest[:, 1:]
+    top = texels[corner] * (1 - across) + texels[corner + 1] * across
+    bottom = texels[corner + columns] * (1 - across) + texels[corner + columns + 1] * across
+    return top * (1 - down) + bottom * down
