@@ -31,7 +31,7 @@ FLOOR = 0.004
 EDGE_WIDTH = 2.0
 PRIOR = 1.5
 AGREES = 1.0
-CONTRADICTS = 2.0
+CONTRADICTS = 2.5
 
 _PAIRS = (
     ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
@@ -65,7 +65,7 @@ def relative_deviation(depth: Floats, normals: Floats, camera: Camera, config: R
 
 
 def edge_weight(depth: Floats, edge_ratio: float) -> Floats:
-    """Return ``E`` in [0, 1): 0 on the two pixels at a depth step, near 1 far from any.
+    """Return ``E`` in [0, 1]: 0 on both pixels of a depth step and in holes, near 1 far from any.
 
     Args:
         depth: [H, W] float32 metres, NaN unknown.
@@ -74,8 +74,9 @@ def edge_weight(depth: Floats, edge_ratio: float) -> Floats:
     surface = np.isfinite(depth)
     filled = np.where(surface, depth, np.float32(0))
     for one, next_one in _PAIRS:
+        nearer = np.minimum(filled[one], filled[next_one])
         step = np.abs(filled[one] - filled[next_one])
-        smooth = step <= edge_ratio * np.minimum(filled[one], filled[next_one])
+        smooth = (step <= edge_ratio * nearer) | (nearer == 0)
         surface[one] &= smooth
         surface[next_one] &= smooth
     distance = cv2.distanceTransform(surface.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
