@@ -17,10 +17,9 @@ from reconx_ros.sources.config import SourceConfig
 from reconx_ros.sources.encodings import DamagedImageError
 from reconx_ros.sources.frames import FrameBuilder
 from reconx_ros.sources.messages import DamagedMessageError, RawMessage, parse
-from reconx_ros.sources.open_recording import open_recording
 from reconx_ros.sources.poses import RecordedPoses, stamp_ns
 from reconx_ros.sources.protocol import SourceReport
-from reconx_ros.sources.recording import Recording
+from reconx_ros.sources.recording import Recording, open_recording
 from reconx_ros.sources.topics import Topics, choose_topics
 from reconx_ros.sources.transforms import TransformError
 
@@ -173,7 +172,9 @@ class _Reading:
             match = self._pending[0]
             final = now_ns is None or not self._has_poses or now_ns > match.colour.log_ns + LOOKAHEAD_NS
             try:
-                pose = self._poses.lookup(self._builder.camera_frame(match.colour.message), match.stamp_ns, final)
+                pose = self._poses.lookup(
+                    self._builder.camera_frame(match.colour.message), match.stamp_ns, final
+                )
                 if pose is None:
                     return
             except TransformError as err:

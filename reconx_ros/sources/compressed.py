@@ -3,9 +3,8 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Buffer
 
-from reconx_ros.sources.encodings import COLOUR, DamagedImageError, EncodingError, metres
+from reconx_ros.sources.encodings import COLOUR, Buffer, DamagedImageError, EncodingError, metres
 from reconx_ros.sources.rvl import decode_rvl
 
 HEADER = np.dtype([("format", "<i4"), ("a", "<f4"), ("b", "<f4")])
@@ -46,12 +45,18 @@ def decode_compressed_depth(format_: str, data: Buffer) -> NDArray[np.float32]:
     if "compressedDepth" not in format_:
         return _plain(_imdecode(data, cv2.IMREAD_UNCHANGED, format_), format_)
     if encoding not in ("16UC1", "mono16", "32FC1"):
-        raise EncodingError(f"compressed depth '{format_}' is unknown; known: 16UC1, mono16 and 32FC1 as png or rvl")
+        raise EncodingError(
+            f"compressed depth '{format_}' is unknown; known: 16UC1, mono16 and 32FC1 as png or rvl"
+        )
     payload = np.frombuffer(data, np.uint8)
     if payload.size <= HEADER.itemsize:
         raise DamagedImageError(f"compressed depth has {payload.size} bytes, less than its header")
     header, body = payload[: HEADER.itemsize].view(HEADER)[0], payload[HEADER.itemsize :]
-    stored = decode_rvl(body) if format_.rstrip().endswith("rvl") else _imdecode(body, cv2.IMREAD_UNCHANGED, format_)
+    stored = (
+        decode_rvl(body)
+        if format_.rstrip().endswith("rvl")
+        else _imdecode(body, cv2.IMREAD_UNCHANGED, format_)
+    )
     if encoding != "32FC1":
         return _plain(stored, format_)
     if stored.dtype == np.float32:
@@ -65,7 +70,9 @@ def decode_compressed_depth(format_: str, data: Buffer) -> NDArray[np.float32]:
 def _plain(picture: NDArray[np.generic], format_: str) -> NDArray[np.float32]:
     if picture.ndim != 2 or picture.dtype != np.uint16:
         kind = f"{picture.dtype} with {1 if picture.ndim == 2 else picture.shape[2]} channels"
-        raise EncodingError(f"compressed depth '{format_}' holds {kind}; depth must be 16 bit in millimetres")
+        raise EncodingError(
+            f"compressed depth '{format_}' holds {kind}; depth must be 16 bit in millimetres"
+        )
     return metres(picture)
 
 

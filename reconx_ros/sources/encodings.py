@@ -6,13 +6,19 @@ feed them alike; ``data`` is anything with the buffer protocol and is never copi
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Buffer
 
 from reconx_ros.errors import SourceError
+
+if TYPE_CHECKING:
+    from array import array
+
+Buffer: TypeAlias = "bytes | bytearray | memoryview[int] | array[int] | NDArray[np.uint8]"
+"""What messages keep their bytes in."""
 
 MILLIMETRE = np.float32(0.001)
 
@@ -159,7 +165,7 @@ def unpack(
         raise DamagedImageError(f"image is empty: {width} x {height} pixels")
     if step < row:
         raise DamagedImageError(f"image step is {step} bytes, but a row of {width} pixels needs {row}")
-    size, needed = memoryview(data).nbytes, (height - 1) * step + row
+    size, needed = np.frombuffer(data, np.uint8).nbytes, (height - 1) * step + row
     if size < needed:
         raise DamagedImageError(f"image of {width} x {height} pixels needs {needed} bytes, has {size}")
     strides = (step, channels * dtype.itemsize, dtype.itemsize)

@@ -56,7 +56,17 @@ class _Lens:
         k, d, p = (info.k, info.d, info.p) if hasattr(info, "k") else (info.K, info.D, info.P)
         roi = info.roi
         cut = (roi.x_offset, roi.y_offset, roi.width, roi.height)
-        key = (info.width, info.height, *k, *d, *p, info.distortion_model, info.binning_x, info.binning_y, *cut)
+        key = (
+            info.width,
+            info.height,
+            *k,
+            *d,
+            *p,
+            info.distortion_model,
+            info.binning_x,
+            info.binning_y,
+            *cut,
+        )
         self.frame = info.header.frame_id
         if key == self._key:
             return
@@ -174,7 +184,11 @@ class FrameBuilder:
         depth = self._depth.undistorter(width, height, f"depth on {self._depth_topic}").depth(depth)
         target = self._colour.model
         assert target is not None
-        if named and (width, height) == size and np.allclose(target.intrinsics, self._depth.model.intrinsics, atol=1e-3):
+        if (
+            named
+            and (width, height) == size
+            and np.allclose(target.intrinsics, self._depth.model.intrinsics, atol=1e-3)
+        ):
             return depth
         colour_from_depth = np.eye(4) if named else extrinsic(colour_frame, frame)
         return self._warp(target.intrinsics, size, (width, height), colour_from_depth).register(depth)
@@ -185,7 +199,12 @@ class FrameBuilder:
         """Return the registration, the last one where nothing changed."""
         assert self._depth.model is not None
         source = self._depth.model.intrinsics
-        key = (target.tobytes(), source.tobytes(), np.float32(colour_from_depth).tobytes(), bytes(str((size, source_size)), "ascii"))
+        key = (
+            target.tobytes(),
+            source.tobytes(),
+            np.float32(colour_from_depth).tobytes(),
+            bytes(str((size, source_size)), "ascii"),
+        )
         if self._registration is None or self._registration[0] != key:
             made = DepthRegistration(source, source_size, target, size, colour_from_depth)
             self._registration = (key, made)

@@ -1,4 +1,4 @@
-"""Camera models with distortion, as ``camera_info`` and ``transforms.json`` state them, and their undoing."""
+"""Camera models with distortion, as ``camera_info`` and ``transforms.json`` state them, undone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,7 +93,9 @@ def camera_model(
     if rectified and projection.size == 12 and projection[0] > 0:
         intrinsics = projection.reshape(3, 4)[:, :3].reshape(-1)
     if intrinsics.size != 9 or not np.isfinite(intrinsics).all() or min(intrinsics[0], intrinsics[4]) <= 0:
-        raise CalibrationError(f"{what}: K = {_shown(intrinsics)}; an uncalibrated camera, fx and fy must be > 0")
+        raise CalibrationError(
+            f"{what}: K = {_shown(intrinsics)}; an uncalibrated camera, fx and fy must be > 0"
+        )
     lens, distortion = ("polynomial", ()) if rectified else _lens(distortion_model, d, what)
     matrix, size = _crop(intrinsics.reshape(3, 3), (width, height), binning, roi)
     return CameraModel(matrix, *size, lens, distortion)
@@ -140,8 +142,12 @@ class Undistorter:
             self._maps = self._make_maps(model, (width, height))
 
     @staticmethod
-    def _make_maps(model: CameraModel, size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        build = cv2.fisheye.initUndistortRectifyMap if model.lens == "fisheye" else cv2.initUndistortRectifyMap
+    def _make_maps(
+        model: CameraModel, size: tuple[int, int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        build = (
+            cv2.fisheye.initUndistortRectifyMap if model.lens == "fisheye" else cv2.initUndistortRectifyMap
+        )
         matrix, distortion = model.intrinsics, np.array(model.distortion)
         first, second = build(matrix, distortion, np.eye(3), matrix, size, cv2.CV_32FC1)
         return first, second

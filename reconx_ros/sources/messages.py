@@ -68,7 +68,9 @@ def parse(message: RawMessage) -> Any:  # noqa: ANN401  a dataclass that rosbags
         return _jazzy().deserialize_cdr(data, message.msgtype)
     except Exception as err:  # rosbags raises whatever unpacking garbage gives
         why = " ".join(str(err).split())
-        raise DamagedMessageError(f"{message.topic}: a message is damaged ({type(err).__name__}: {why})") from err
+        raise DamagedMessageError(
+            f"{message.topic}: a message is damaged ({type(err).__name__}: {why})"
+        ) from err
 
 
 @cache

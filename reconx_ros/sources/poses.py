@@ -85,23 +85,25 @@ class RecordedPoses:
             return self._fall_back(camera_frame, stamp, err)
 
     def _fall_back(self, camera_frame: str, stamp: int, first: TransformError) -> Array:
+        """Return the pose in the first other world that knows the camera at all."""
         for world in ("odom", "odometry topic"):
-            try:
+            tree, frame = self._world(world)
+            if tree.connected(frame, camera_frame):
                 return self._try(world, camera_frame, stamp)
-            except TransformError as err:
-                if err.reason not in (Reason.UNKNOWN_FRAME, Reason.NOT_CONNECTED):
-                    raise
         raise first
 
     def _try(self, world: str, camera_frame: str, stamp: int) -> Array:
-        tree, frame = {
+        tree, frame = self._world(world)
+        world_from_camera = tree.lookup(frame, camera_frame, stamp, self._config.max_pose_gap)
+        self.world = world
+        return world_from_camera
+
+    def _world(self, world: str) -> tuple[TransformTree, str]:
+        return {
             "map": (self._tf, self._config.map_frame),
             "odom": (self._tf, self._config.odom_frame),
             "odometry topic": (self._odometry, self._odometry_frame),
         }[world]
-        world_from_camera = tree.lookup(frame, camera_frame, stamp, self._config.max_pose_gap)
-        self.world = world
-        return world_from_camera
 
 
 def _vector(vector: Any) -> Array:  # noqa: ANN401

@@ -41,7 +41,9 @@ def choose_topics(available: Mapping[str, str], config: SourceConfig) -> Topics:
     infos = [topic for topic, kind in available.items() if kind == CAMERA_INFO]
     colour = _chosen(config.image_topic, (IMAGE, COMPRESSED), available) or _best_colour(images, infos)
     if not colour:
-        raise SourceError(f"no colour image topic ({IMAGE} or {COMPRESSED}); the recording has {listed(available)}")
+        raise SourceError(
+            f"no colour image topic ({IMAGE} or {COMPRESSED}); the recording has {listed(available)}"
+        )
     depth = _chosen(config.depth_topic, (IMAGE, COMPRESSED), available) or _best_depth(images)
     info = _chosen(config.camera_info_topic, (CAMERA_INFO,), available) or _info_of(colour, infos)
     if not info:

@@ -87,7 +87,9 @@ class _Edge:
         gap = self.stamps[after] - self.stamps[after - 1]
         if gap > max_gap_ns:
             allowed = max_gap_ns / 1e9
-            raise TransformError(Reason.GAP, f"{edge} has a gap of {gap / 1e9:.3f} s (at most {allowed:g} s)")
+            raise TransformError(
+                Reason.GAP, f"{edge} has a gap of {gap / 1e9:.3f} s (at most {allowed:g} s)"
+            )
 
 
 class TransformTree:
@@ -167,6 +169,11 @@ class TransformTree:
             common_from_source = self._climb(up[: up.index(common)], stamp_ns, max_gap_s * 1e9)
             common_from_target = self._climb(down[: down.index(common)], stamp_ns, max_gap_s * 1e9)
         return rigid_inverse(common_from_target) @ common_from_source
+
+    def connected(self, target: str, source: str) -> bool:
+        """Return whether the frames are joined at all, at whatever time."""
+        with self._lock:
+            return bool(set(self._path(_bare(target))) & set(self._path(_bare(source))))
 
     def _path(self, frame: str) -> list[str]:
         """Return ``frame`` and its ancestors; a loop ends where it closes."""
