@@ -35,7 +35,7 @@ def _build(package: Path, build: Path, venv: VenvPython) -> None:
     variables["PATH"] = f"{venv.prefix / 'bin'}:{variables['PATH']}"
     for name in ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH"):
         variables[name] = ":".join(filter(None, (str(venv.prefix), variables.get(name))))
-    configure = [
+    configure: list[str | Path] = [
         *("cmake", "-S", package, "-B", build, "-G", "Ninja", "-DBUILD_TESTING=OFF"),
         *(f"-DCMAKE_INSTALL_PREFIX={venv.prefix}", f"-DPython3_EXECUTABLE={venv.executable}"),
         *(f"-DPYTHON_INSTALL_DIR={venv.site_packages.relative_to(venv.prefix)}", "--log-level=WARNING"),
