@@ -15,6 +15,9 @@ SURFACE_STEP = 0.05
 SAME_SURFACE = 0.02
 """Relative depth behind the nearest sample of a pixel that is still averaged with it."""
 
+MIN_DEPTH = 1e-3
+"""Metres before the target below which a sample is not projected."""
+
 SAMPLES_PER_PIXEL = 1.5
 """Samples along each axis for a pixel of the target: above 1 no pixel of a surface stays empty."""
 
@@ -56,15 +59,19 @@ class DepthRegistration:
     def register(self, depth: Depth) -> Depth:
         """Return the depth [H, W] of the target, metres, NaN where unknown, of depth [h, w]."""
         z = _subsample(depth, self._split).reshape(-1)
-        known = np.flatnonzero(np.isfinite(z))
-        x, y, w = self._directions[:, known] * z[known] + self._offset[:, None]
-        front = w > 1e-3
-        with np.errstate(divide="ignore", invalid="ignore"):
-            column, row = np.rint(x / w), np.rint(y / w)
         width, height = self._size
-        inside = front & (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        pixels = row[inside].astype(np.intp) * width + column[inside].astype(np.intp)
-        return _nearest_surface(pixels, w[inside], width * height).reshape(height, width)
+        column, row, w = (
+            z * direction + offset for direction, offset in zip(self._directions, self._offset, strict=True)
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            column /= w
+            row /= w
+            # Comparisons with NaN are false, so unknown depth falls out here.
+            inside = (w > MIN_DEPTH) & (column > -0.5) & (column < width - 0.5)
+            inside &= (row > -0.5) & (row < height - 0.5)
+        kept = np.flatnonzero(inside)
+        pixels = np.rint(row[kept]).astype(np.intp) * width + np.rint(column[kept]).astype(np.intp)
+        return _nearest_surface(pixels, w[kept], width * height).reshape(height, width)
 
 
 def _sample_rays(intrinsics: Array, size: tuple[int, int], split: int) -> Array:
