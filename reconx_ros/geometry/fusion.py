@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.geometry.agreement import CONTRADICTS, MeasuredView, judge
-from reconx_ros.geometry.confidence import RHO
 from reconx_ros.geometry.config import FusionConfig
 from reconx_ros.geometry.protocol import OBSERVED, GeometryEstimate, PointCloud, PointMap
 from reconx_ros.geometry.voxels import LEAST_WEIGHT, sum_by_voxel, voxel_keys
@@ -16,6 +15,9 @@ from reconx_ros.keyframes.overlap import NOMINAL_DEPTH
 SEEN_THROUGH = 0.05
 """Relative distance by which a point must lie before a measured surface to be seen through."""
 
+TRUSTED = 2.0
+"""C from which a measurement may remove points: known to 1 percent, and not at an edge."""
+
 
 @dataclass(eq=False)
 class _Voxels:
@@ -24,8 +26,8 @@ class _Voxels:
     keys: NDArray[np.int64]
     weight: NDArray[np.float64]
     values: NDArray[np.float64]  # [N, 9] sums of position, colour, normal
-    through: NDArray[np.float64]  # sum of the weights of the measurements that saw through it
-    views: NDArray[np.int32]
+    views: NDArray[np.int32]  # how many saw it
+    through: NDArray[np.int32]  # how many saw through it
     provenance: NDArray[np.uint8]
 
     def __len__(self) -> int:
@@ -50,9 +52,9 @@ class CloudFusion:
     point of the cloud has ``C = 1 + sum of w``. Weighted sums do not depend on the order of the
     views beyond rounding (1e-6 of the values).
 
-    A view that measures a surface more than ``SEEN_THROUGH`` behind a point of the cloud has seen
-    through it; the point is removed once the weight of what saw through it reaches the weight of what
-    saw it. Above ``max_points`` the points of least weight leave.
+    A view that measures a surface (with ``TRUSTED`` confidence) more than ``SEEN_THROUGH`` behind a
+    point of the cloud has seen through it; the point is removed once as many views have seen through
+    it as have seen it. Above ``max_points`` the points of least weight leave.
     """
 
     def __init__(self, config: FusionConfig, scale: float = 1.0) -> None:
@@ -101,23 +103,22 @@ class CloudFusion:
                 sums.keys,
                 sums.weight * each,
                 sums.values * each[:, None],
-                np.zeros(count),
                 np.ones(count, np.int32),
+                np.zeros(count, np.int32),
                 np.full(count, provenance, np.uint8),
             )
         )
 
     def carve(self, keyframe: Keyframe, pointmap: PointMap) -> int:
         """Remove the points that this view, with those before it, saw through; return their number."""
-        view, points = _measured(keyframe, pointmap), self._points()
-        deviation = (RHO / np.sqrt(self._voxels.weight)).astype(np.float32)
-        rows = np.flatnonzero(judge(points, deviation, view, SEEN_THROUGH) == CONTRADICTS)
-        pixels, _ = keyframe.camera.project(points[rows].astype(np.float64))
-        column, row = np.floor(pixels + 0.5).astype(np.intp).T
-        self._voxels.through[rows] += pointmap.confidence[row, column] - 1
-        gone = self._voxels.through >= self._voxels.weight
+        voxels = self._voxels
+        # The tolerance is SEEN_THROUGH alone: a low C says that a point may not be there at all.
+        exact = np.zeros(len(voxels), np.float32)
+        verdict = judge(self._points(), exact, _measured(keyframe, pointmap), SEEN_THROUGH)
+        voxels.through += verdict == CONTRADICTS
+        gone = (voxels.through >= voxels.views) & (verdict == CONTRADICTS)
         if gone.any():
-            self._voxels.keep(~gone)
+            voxels.keep(~gone)
         return int(np.count_nonzero(gone))
 
     def cloud(self) -> PointCloud:
@@ -144,8 +145,8 @@ class CloudFusion:
             voxel_keys(cloud.points, self._voxel_size),
             weight,
             values * weight[:, None],
-            np.zeros(len(cloud)),
             cloud.views.copy(),
+            np.zeros(len(cloud), np.int32),
             cloud.provenance.copy(),
         )
         _, first = np.unique(saved.keys, return_index=True)
@@ -217,7 +218,7 @@ def _empty() -> _Voxels:
         np.empty(0, np.int64),
         np.empty(0),
         np.empty((0, 9)),
-        np.empty(0),
+        np.empty(0, np.int32),
         np.empty(0, np.int32),
         np.empty(0, np.uint8),
     )
@@ -231,10 +232,10 @@ def _depth(keyframe: Keyframe, pointmap: PointMap) -> NDArray[np.float32]:
 
 
 def _measured(keyframe: Keyframe, pointmap: PointMap) -> MeasuredView:
-    """Return a pointmap as a depth image whose deviation follows from its confidence."""
-    weight = np.maximum(pointmap.confidence - 1, np.float32(LEAST_WEIGHT))
-    deviation = (RHO / np.sqrt(weight)).astype(np.float32)
-    return MeasuredView.of(keyframe.camera, _depth(keyframe, pointmap), deviation)
+    """Return the trusted part of a pointmap as a depth image."""
+    trusted = pointmap.confidence >= TRUSTED
+    depth = np.where(trusted, _depth(keyframe, pointmap), np.float32(np.nan))
+    return MeasuredView.of(keyframe.camera, depth, np.zeros_like(depth))
 
 
 def _most_confident(voxels: _Voxels, most: int) -> NDArray[np.intp]:
