@@ -113,7 +113,7 @@ def _check(parameters: GaussianParameters, camera: Camera, degree: int) -> None:
 
 
 def _choose(parameters: GaussianParameters, backend: Backend) -> Backend:
-    return "reference" if backend == "auto" else backend
+    return "cpu" if backend == "auto" else backend
 
 
 def _reference(
@@ -130,6 +130,24 @@ def _reference(
     return outputs[0], outputs[1], outputs[2], outputs[3], contribution.detach()
 
 
+def _cpu(
+    parameters: GaussianParameters,
+    camera: Camera,
+    background: Tensor,
+    degree: int,
+    compensate: bool,
+    contribution: bool,
+) -> Outputs:
+    from reconx_ros.splatting.cpu.autograd import Rasterize  # noqa: PLC0415
+
+    single = (tensor.float() for tensor in parameters.tensors())
+    outputs: Outputs = Rasterize.apply(  # type: ignore[no-untyped-call]
+        camera, background.float(), degree, compensate, contribution, *single
+    )
+    return outputs
+
+
 _BACKENDS: dict[Backend, Callable[[GaussianParameters, Camera, Tensor, int, bool, bool], Outputs]] = {
+    "cpu": _cpu,
     "reference": _reference,
 }

@@ -1,0 +1,1 @@
+"""The CPU rasterizer: numba kernels over eight-lane vectors, threaded, with their own backward pass."""

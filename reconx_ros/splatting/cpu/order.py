@@ -1,0 +1,184 @@
+"""Which Gaussians are in which tile, front to back.
+
+One radix sort by depth of all visible Gaussians, then one stable counting sort into tiles: chunks of
+the depth order are counted and dealt out by different threads, which keeps the order.
+"""
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+from reconx_ros.splatting.cpu import splats as s
+from reconx_ros.splatting.cpu.functions import INLINED, KERNEL, PARALLEL
+
+DIGIT = 11
+"""Bits of a radix digit; three digits hold the 31 bits of a positive float."""
+
+_BINS = 1 << DIGIT
+
+
+@njit(**KERNEL)
+def depth_order(depth_bits, order, keys, spare_order, spare_keys, visible):
+    """Sort by depth, stably; return how many Gaussians are visible.
+
+    Args:
+        depth_bits: [N] int32, the bits of the depths; negative where out of sight.
+        order: [N] int32, receives the visible Gaussians front to back.
+        keys, spare_order, spare_keys: [N] int32 work space.
+        visible: [N] bool, receives which Gaussians are visible.
+    """
+    bins = np.zeros((3, _BINS), np.int32)
+    count = 0
+    for i in range(len(depth_bits)):
+        key = depth_bits[i]
+        visible[i] = key >= 0
+        if key >= 0:
+            order[count], keys[count] = i, key
+            count += 1
+            for digit in range(3):
+                bins[digit, (key >> (DIGIT * digit)) & (_BINS - 1)] += 1
+    source, spare, passes = order, spare_order, 0
+    for digit in range(3):
+        if bins[digit].max() < count:  # otherwise all have the same digit
+            _scatter(source, keys, spare, spare_keys, count, bins[digit], DIGIT * digit)
+            source, spare, keys, spare_keys = spare, source, spare_keys, keys
+            passes += 1
+    if passes % 2:
+        spare[:count] = source[:count]
+    return count
+
+
+@njit(**INLINED)
+def _scatter(order, keys, new_order, new_keys, count, bins, shift):
+    total = 0
+    for digit in range(_BINS):
+        total, bins[digit] = total + bins[digit], total
+    for i in range(count):
+        digit = (keys[i] >> shift) & (_BINS - 1)
+        at = bins[digit]
+        bins[digit] = at + 1
+        new_order[at], new_keys[at] = order[i], keys[i]
+
+
+@njit(**INLINED)
+def _tile_rows(records, at, tiles_y):
+    """Return the first and the last row of tiles of the pixel rows that a Gaussian reaches."""
+    y, half = records[at + s.Y], records[at + s.HALF_Y]
+    first = int(max(math.ceil(y - half), np.float32(0))) // s.TILE_HEIGHT
+    last = int(min(math.floor(y + half), np.float32(tiles_y * s.TILE_HEIGHT - 1))) // s.TILE_HEIGHT
+    return first, last
+
+
+@njit(**INLINED)
+def _edge(records, at, side, low, high):
+    """Return how far the ellipse reaches to a side (±1) between two y relative to its mean."""
+    y = min(max(side * records[at + s.TILT], low), high)
+    v = y * records[at + s.SHARP_Y]
+    half = math.sqrt(max(records[at + s.REACH] - v * v, np.float32(0))) * records[at + s.SPREAD_X]
+    return records[at + s.X] + records[at + s.SLOPE] * y + side * half
+
+
+@njit(**INLINED)
+def _tile_columns(records, at, tile_row, tiles_x):
+    """Return the first and the last tile of a row of tiles that the ellipse touches."""
+    y, half = records[at + s.Y], records[at + s.HALF_Y]
+    low = max(np.float32(tile_row * s.TILE_HEIGHT) - y, -half)
+    high = min(np.float32((tile_row + 1) * s.TILE_HEIGHT - 1) - y, half)
+    left = math.ceil(_edge(records, at, np.float32(-1), low, high))
+    right = math.floor(_edge(records, at, np.float32(1), low, high))
+    first = int(max(left, np.float32(0))) // s.TILE_WIDTH
+    last = int(min(right, np.float32(tiles_x * s.TILE_WIDTH - 1)))
+    return first, last // s.TILE_WIDTH if last >= 0 else -1
+
+
+@njit(**PARALLEL)
+def count_tiles(records, order, visible_count, tiles_x, tiles_y, per_chunk, first_slot, slots):
+    """Count the tiles of each Gaussian and, by chunk of the depth order, the Gaussians of each tile.
+
+    Args:
+        records: see ``splats``.
+        order: Gaussians front to back.
+        visible_count: how many of ``order`` count.
+        tiles_x, tiles_y: tiles of the image.
+        per_chunk: [chunks, tiles + 1] int32, receives counts; the last is the sum of the row.
+        first_slot: [N] int32, receives the first slot of each Gaussian, relative to its chunk.
+        slots: [N] int32, receives how many it has; 0 where out of sight.
+    """
+    chunks = len(per_chunk)
+    tiles = tiles_x * tiles_y
+    slots[:] = 0
+    for chunk in prange(chunks):
+        counts = per_chunk[chunk]
+        counts[:] = 0
+        used = 0
+        for n in range(visible_count * chunk // chunks, visible_count * (chunk + 1) // chunks):
+            i = order[n]
+            first_slot[i] = used
+            top, bottom = _tile_rows(records, s.SIZE * i, tiles_y)
+            for row in range(top, bottom + 1):
+                left, right = _tile_columns(records, s.SIZE * i, row, tiles_x)
+                for column in range(left, right + 1):
+                    counts[row * tiles_x + column] += 1
+                    used += 1
+            slots[i] = used - first_slot[i]
+        counts[tiles] = used
+
+
+@njit(**KERNEL)
+def place_tiles(per_chunk, tile_start, chunk_start):
+    """Turn counts into positions; return the length of all lists.
+
+    Args:
+        per_chunk: [chunks, tiles + 1] counts, replaced by the position of the chunk's first entry in
+            the list of each tile.
+        tile_start: [tiles + 1] receives where the list of each tile starts.
+        chunk_start: [chunks] receives the first slot of each chunk.
+    """
+    chunks, tiles = per_chunk.shape[0], per_chunk.shape[1] - 1
+    total = 0
+    for tile in range(tiles):
+        tile_start[tile] = total
+        for chunk in range(chunks):
+            total, per_chunk[chunk, tile] = total + per_chunk[chunk, tile], total
+    tile_start[tiles] = total
+    slot = 0
+    for chunk in range(chunks):
+        chunk_start[chunk] = slot
+        slot += per_chunk[chunk, tiles]
+    return total
+
+
+@njit(**PARALLEL)
+def fill_tiles(
+    records,
+    order,
+    visible_count,
+    tiles_x,
+    tiles_y,
+    per_chunk,
+    chunk_start,
+    first_slot,
+    list_gaussian,
+    list_slot,
+):
+    """Write the list of each tile, front to back: Gaussian and gradient slot of each entry.
+
+    ``first_slot`` becomes absolute: the slots of a Gaussian are consecutive.
+    """
+    chunks = len(per_chunk)
+    for chunk in prange(chunks):
+        at = per_chunk[chunk]
+        slot = chunk_start[chunk]
+        for n in range(visible_count * chunk // chunks, visible_count * (chunk + 1) // chunks):
+            i = order[n]
+            first_slot[i] = slot
+            top, bottom = _tile_rows(records, s.SIZE * i, tiles_y)
+            for row in range(top, bottom + 1):
+                left, right = _tile_columns(records, s.SIZE * i, row, tiles_x)
+                for column in range(left, right + 1):
+                    tile = row * tiles_x + column
+                    list_gaussian[at[tile]] = i
+                    list_slot[at[tile]] = slot
+                    at[tile] += 1
+                    slot += 1

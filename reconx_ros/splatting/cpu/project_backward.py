@@ -1,0 +1,214 @@
+"""From the gradient slots to the gradients of the five parameters, eight Gaussians at once."""
+
+from collections import namedtuple
+
+import numpy as np
+from numba import njit, prange
+
+from reconx_ros.splatting.cpu import sh as harmonics
+from reconx_ros.splatting.cpu import splats as s
+from reconx_ros.splatting.cpu.footprint import (
+    FX,
+    FY,
+    HIGH_X,
+    HIGH_Y,
+    LOW_PASS,
+    LOW_X,
+    LOW_Y,
+    TWO,
+    footprint,
+)
+from reconx_ros.splatting.cpu.functions import INLINED, ONE, PARALLEL, sigmoid
+from reconx_ros.splatting.cpu.project import GROUPS, HALF, ZERO, first_of_group
+from reconx_ros.splatting.cpu.sh_backward import sh_backward
+from reconx_ros.splatting.cpu.simd import (
+    fetch_add,
+    fma,
+    gather,
+    load,
+    scatter,
+    select,
+    spread,
+    square_root,
+    store,
+)
+
+LN2 = np.float32(np.log(2))
+TINY = np.float32(1e-30)
+_SUMS = 3 * harmonics.ROWS * 8
+"""Where in the scratch array the summed slots start: 8 x ``SLOT`` floats after the harmonics' slopes."""
+
+_SEEN = _SUMS + 8 * s.SLOT
+"""Where in the scratch array the eight numbers of slots start."""
+
+SCRATCH = _SEEN + 8
+"""Floats of scratch a thread needs."""
+
+ByShape = namedtuple("ByShape", "xx xy yy x y")
+"""Gradients of the low-passed covariance and of the mean in the image."""
+
+Parameters = namedtuple("Parameters", "means log_scales quaternions opacity_logits sh")
+"""Five flat float32 arrays: the parameters or their gradients."""
+
+
+@njit(**INLINED)
+def _sum_slots(slots, first_slot, slot_count, i, out):
+    """Add up the slots of Gaussians i to i + 7; return whether there were any."""
+    some = False
+    out[_SUMS:_SEEN] = ZERO
+    for lane in range(8):
+        start, count = first_slot[i + lane], slot_count[i + lane]
+        out[_SEEN + lane] = np.float32(count)
+        some |= count > 0
+        at = _SUMS + lane * s.SLOT
+        for slot in range(start, start + count):
+            for k in range(s.SLOT):
+                out[at + k] += slots[slot * s.SLOT + k]
+    return some
+
+
+@njit(**INLINED)
+def _sum(scratch, k):
+    return gather(scratch, _SUMS + k, s.SLOT)
+
+
+@njit(**INLINED)
+def _shape_backward(p, scratch, compensate):
+    """Return the gradients of the ellipse.
+
+    PEAK, SHARP_X, SHARP_Y and SLOPE (see ``splats``) are functions of Σ'yy, of the variance
+    det / Σ'yy left within a row, and of Σ'xy / Σ'yy.
+    """
+    q_u, q_uu, q_uy = _sum(scratch, 5) * LN2, _sum(scratch, 6) * LN2, _sum(scratch, 7) * LN2
+    q_y, q_yy = _sum(scratch, 8) * LN2, _sum(scratch, 9) * LN2
+    inverse_yy, inverse_det = ONE / p.yy, ONE / p.det
+    slope = p.xy * inverse_yy
+    factor = TWO * s.SHARPNESS * square_root(p.yy * inverse_det)
+    sharp_yy = s.SHARPNESS * s.SHARPNESS * inverse_yy
+    by_slope = factor * q_uy * inverse_yy
+    by_xx = q_uu * p.yy * inverse_det
+    by_xy = by_slope - TWO * slope * by_xx
+    by_yy = sharp_yy * inverse_yy * q_yy - slope * by_slope + slope * slope * by_xx
+    if compensate:  # the logarithm of the opacity holds ½ (log det sharp - log det)
+        weight, sharp = HALF * _sum(scratch, 4), ONE / (p.sharp_det + TINY)
+        by_xx = by_xx + weight * ((p.yy - LOW_PASS) * sharp - p.yy * inverse_det)
+        by_xy = by_xy - TWO * weight * p.xy * (sharp - inverse_det)
+        by_yy = by_yy + weight * ((p.xx - LOW_PASS) * sharp - p.xx * inverse_det)
+    by_x = factor * q_u
+    return ByShape(by_xx, by_xy, by_yy, by_x, TWO * sharp_yy * q_y - slope * by_x)
+
+
+@njit(**INLINED)
+def _axis_backward(p0, p1, scale, by):
+    """Return for one axis of the Gaussian the gradients of p0 and p1, and of the logarithm of its scale."""
+    m0, m1 = p0 * scale, p1 * scale
+    by_m0 = fma(TWO * by.xx, m0, by.xy * m1)
+    by_m1 = fma(TWO * by.yy, m1, by.xy * m0)
+    return by_m0 * scale, by_m1 * scale, fma(by_m0, m0, by_m1 * m1)
+
+
+@njit(**INLINED)
+def _write_quaternions(p, i, seen, g00, g01, g02, g10, g11, g12, g20, g21, g22, out):
+    """Write the gradient of the quaternions, given that of the rotation matrix."""
+    w, x, y, z = p.qw, p.qx, p.qy, p.qz
+    by_w = x * (g21 - g12) + y * (g02 - g20) + z * (g10 - g01)
+    by_x = y * (g01 + g10) + z * (g02 + g20) + w * (g21 - g12) - TWO * x * (g11 + g22)
+    by_y = x * (g01 + g10) + z * (g12 + g21) + w * (g02 - g20) - TWO * y * (g00 + g22)
+    by_z = x * (g02 + g20) + y * (g12 + g21) + w * (g10 - g01) - TWO * z * (g00 + g11)
+    along = w * by_w + x * by_x + y * by_y + z * by_z
+    scale = TWO * p.inverse_norm
+    scatter(out, 4 * i, 4, select(seen, scale * (by_w - w * along), ZERO))
+    scatter(out, 4 * i + 1, 4, select(seen, scale * (by_x - x * along), ZERO))
+    scatter(out, 4 * i + 2, 4, select(seen, scale * (by_y - y * along), ZERO))
+    scatter(out, 4 * i + 3, 4, select(seen, scale * (by_z - z * along), ZERO))
+
+
+@njit(**INLINED)
+def _write_geometry(p, by, by_depth, view, i, seen, around, out):
+    """Write the gradients of scales, quaternions and means; ``around`` is that of the means by colour."""
+    a0, b0, s0 = _axis_backward(p.p00, p.p10, p.scale_0, by)
+    a1, b1, s1 = _axis_backward(p.p01, p.p11, p.scale_1, by)
+    a2, b2, s2 = _axis_backward(p.p02, p.p12, p.scale_2, by)
+    scatter(out.log_scales, 3 * i, 3, select(seen, s0, ZERO))
+    scatter(out.log_scales, 3 * i + 1, 3, select(seen, s1, ZERO))
+    scatter(out.log_scales, 3 * i + 2, 3, select(seen, s2, ZERO))
+    _write_quaternions(
+        p, i, seen,
+        a0 * p.t00 + b0 * p.t10, a1 * p.t00 + b1 * p.t10, a2 * p.t00 + b2 * p.t10,
+        a0 * p.t01 + b0 * p.t11, a1 * p.t01 + b1 * p.t11, a2 * p.t01 + b2 * p.t11,
+        a0 * p.t02 + b0 * p.t12, a1 * p.t02 + b1 * p.t12, a2 * p.t02 + b2 * p.t12,
+        out.quaternions,
+    )  # fmt: skip
+    # J W depends on the mean through 1/z and through the clamped tangents.
+    forward_0 = view[8] * p.r00 + view[9] * p.r10 + view[10] * p.r20
+    forward_1 = view[8] * p.r01 + view[9] * p.r11 + view[10] * p.r21
+    forward_2 = view[8] * p.r02 + view[9] * p.r12 + view[10] * p.r22
+    free_x = (p.tangent_x >= view[LOW_X]) & (p.tangent_x <= view[HIGH_X])
+    free_y = (p.tangent_y >= view[LOW_Y]) & (p.tangent_y <= view[HIGH_Y])
+    by_tangent_x = (a0 * forward_0 + a1 * forward_1 + a2 * forward_2) * (p.inverse_z * -view[FX])
+    by_tangent_y = (b0 * forward_0 + b1 * forward_1 + b2 * forward_2) * (p.inverse_z * -view[FY])
+    by_tangent_x = fma(by.x, view[FX], select(free_x, by_tangent_x, ZERO))
+    by_tangent_y = fma(by.y, view[FY], select(free_y, by_tangent_y, ZERO))
+    by_size = a0 * p.p00 + a1 * p.p01 + a2 * p.p02 + b0 * p.p10 + b1 * p.p11 + b2 * p.p12
+    by_x, by_y = by_tangent_x * p.inverse_z, by_tangent_y * p.inverse_z
+    by_z = by_depth - by_x * p.tangent_x - by_y * p.tangent_y - by_size * p.inverse_z
+    for k in range(3):
+        by_mean = fma(by_x, view[k], fma(by_y, view[4 + k], fma(by_z, view[8 + k], around[k])))
+        scatter(out.means, 3 * i + k, 3, select(seen, by_mean, ZERO))
+
+
+@njit(**INLINED)
+def _zero(out, i, stored):
+    """Write zero gradients for Gaussians i to i + 7."""
+    out.means[3 * i : 3 * i + 24] = ZERO
+    out.log_scales[3 * i : 3 * i + 24] = ZERO
+    out.quaternions[4 * i : 4 * i + 32] = ZERO
+    out.opacity_logits[i : i + 8] = ZERO
+    out.sh[3 * stored * i : 3 * stored * (i + 8)] = ZERO
+
+
+@njit(**INLINED)
+def _group(inputs, i, degree, compensate, view, scratch, out):
+    """Write all gradients of Gaussians i to i + 7, whose slots have been summed."""
+    seen = load(scratch, _SEEN) > ZERO
+    p = footprint(inputs.means, inputs.log_scales, inputs.quaternions, i, view)
+    around = sh_backward(
+        inputs.means, inputs.sh, degree, i, view, scratch, seen,
+        _sum(scratch, 0), _sum(scratch, 1), _sum(scratch, 2), out.sh,
+    )  # fmt: skip
+    by = _shape_backward(p, scratch, compensate)
+    _write_geometry(p, by, _sum(scratch, 3), view, i, seen, around, out)
+    by_logit = _sum(scratch, 4) * (ONE - sigmoid(load(inputs.opacity_logits, i)))
+    store(out.opacity_logits, i, select(seen, by_logit, ZERO))
+
+
+@njit(**PARALLEL)
+def project_backward(
+    means, log_scales, quaternions, opacity_logits, sh, degree, compensate, view, scratch, slots, first_slot,
+    slot_count, by_means, by_log_scales, by_quaternions, by_opacity_logits, by_sh, ticket,
+):  # fmt: skip
+    """Write the gradients of the five parameters (zero for Gaussians without slots).
+
+    Args:
+        means, log_scales, quaternions, opacity_logits, sh, degree, compensate, view, scratch, ticket:
+            as in ``project``, with ``SCRATCH`` floats of scratch a thread.
+        slots, first_slot, slot_count: as filled by ``composite_backward`` and ``order``.
+        by_means, by_log_scales, by_quaternions, by_opacity_logits, by_sh: flat float32 gradients.
+    """
+    count = len(opacity_logits)
+    groups = (count + 7) // 8
+    stored = len(sh) // (3 * count)
+    ticket[0] = 0
+    for worker in prange(len(scratch)):
+        mine = scratch[worker]
+        inputs = Parameters(means, log_scales, quaternions, opacity_logits, sh)
+        out = Parameters(by_means, by_log_scales, by_quaternions, by_opacity_logits, by_sh)
+        start = fetch_add(ticket, 0, GROUPS)
+        while start < groups:
+            for group in range(start, min(start + GROUPS, groups)):
+                i = first_of_group(group, count)
+                if _sum_slots(slots, first_slot, slot_count, i, mine):
+                    _group(inputs, i, degree, compensate, view, mine, out)
+                else:
+                    _zero(out, i, stored)
+            start = fetch_add(ticket, 0, GROUPS)
