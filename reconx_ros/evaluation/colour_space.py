@@ -16,7 +16,7 @@ def _xyz_from_linear_matrix() -> Floats:
 
 
 XYZ_FROM_LINEAR = _xyz_from_linear_matrix()
-LINEAR_FROM_XYZ: Floats = np.linalg.inv(XYZ_FROM_LINEAR)
+LINEAR_FROM_XYZ: Floats = np.asarray(np.linalg.inv(XYZ_FROM_LINEAR), dtype=np.float64)
 WHITE_XYZ: Floats = XYZ_FROM_LINEAR.sum(axis=1)
 
 

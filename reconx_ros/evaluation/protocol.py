@@ -24,6 +24,7 @@ from reconx_ros.evaluation.metrics import Image, Mask
 from reconx_ros.evaluation.score import Score, mean_score, score
 from reconx_ros.evaluation.split import Split, read_split
 from reconx_ros.evaluation.table import print_table
+from reconx_ros.evaluation.tsdf import has_depth
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.reduce import reduce
 from reconx_ros.mapping.folder import check_writable, save
@@ -79,7 +80,7 @@ def evaluate(
     with watch.stage("read"):
         split = read_split(source, config.source, rule, number, progress)
     small = [reduce(view, config.keyframes.image_width) for view in split.inputs]
-    result = reconstruct_keyframes(small, config, progress)
+    result = reconstruct_keyframes(small, config, progress, split.metric)
     save(result, output, config)
     memory = _peak_memory()
     views = _measure(split, result, config, output, progress, watch)
@@ -136,7 +137,7 @@ def _contenders(
     baselines: dict[str, Baseline] = {}
     with watch.stage("baseline_points"):
         baselines["points"] = PointsBaseline(split.inputs, result.cloud)
-    if any(view.depth is not None for view in split.inputs):
+    if any(has_depth(view) for view in split.inputs):
         with watch.stage("baseline_tsdf"):
             baselines["tsdf"] = TsdfBaseline(split.inputs, split.metric)
     return {OURS: ours, **{name: baseline.render for name, baseline in baselines.items()}}

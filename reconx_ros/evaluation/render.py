@@ -1,15 +1,16 @@
 """A finished map at given cameras: one picture each."""
 
-from collections import Counter
-from collections.abc import Sequence
+import logging
 from pathlib import Path
 
-from reconx_ros.errors import SourceError
+from reconx_ros.camera import Camera
 from reconx_ros.mapping.folder import check_writable, load_map
 from reconx_ros.progress import Progress, Silent
-from reconx_ros.sources.nerfstudio import load_cameras
+from reconx_ros.sources.nerfstudio import PosedPhoto, read_transforms
 from reconx_ros.splatting.rasterize import Backend, render_view
 from reconx_ros.viewer.png import write_png
+
+logger = logging.getLogger(__name__)
 
 
 def render_cameras(
@@ -21,7 +22,7 @@ def render_cameras(
 ) -> list[Path]:
     """Render the map in ``folder`` at every camera of a Nerfstudio file.
 
-    A camera with lens distortion is rendered as the pinhole of its intrinsics.
+    A camera with lens distortion is rendered as the pinhole of its intrinsics, with one warning.
 
     Args:
         folder: of a reconstruction, or a splat PLY file.
@@ -34,23 +35,33 @@ def render_cameras(
         The files written, in the order of the cameras.
 
     Raises:
-        ReconxError: no map, unreadable cameras, two frames of one name, or a folder that cannot be
-            written.
+        ReconxError: no map, unreadable cameras, or a folder that cannot be written.
     """
-    gaussians, cameras = load_map(folder), load_cameras(cameras_json)
-    _check_names([name for name, _ in cameras], cameras_json)
+    gaussians, photos = load_map(folder), read_transforms(cameras_json).photos
     check_writable(output)
-    progress, files = progress or Silent(), []
-    for name, camera in cameras:
+    _warn_of_distortion(photos, cameras_json)
+    progress, files = progress or Silent(), list[Path]()
+    for photo in photos:
         if progress.cancelled():
             break
-        image, _, _ = render_view(gaussians, camera, backend)
-        files.append(write_png(output / f"{name}.png", image))
-        progress.update("render", len(files), len(cameras))
+        image, _, _ = render_view(gaussians, _pinhole(photo), backend)
+        files.append(write_png(output / f"{photo.name}.png", image))
+        progress.update("render", len(files), len(photos))
     return files
 
 
-def _check_names(names: Sequence[str], file: Path) -> None:
-    repeated = [name for name, times in Counter(names).items() if times > 1]
-    if repeated:
-        raise SourceError(f"{file} has two frames named {repeated[0]}; pictures are named like frames")
+def _pinhole(photo: PosedPhoto) -> Camera:
+    model = photo.model
+    return Camera(model.intrinsics, photo.world_from_camera, model.width, model.height)
+
+
+def _warn_of_distortion(photos: tuple[PosedPhoto, ...], file: Path) -> None:
+    distorted = [photo.name for photo in photos if any(photo.model.distortion)]
+    if distorted:
+        logger.warning(
+            "%s: %d of %d cameras have lens distortion (first: %s); their pictures are those of a pinhole",
+            file,
+            len(distorted),
+            len(photos),
+            distorted[0],
+        )

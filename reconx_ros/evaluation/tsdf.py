@@ -34,11 +34,16 @@ class ColouredMesh:
     colors: NDArray[np.float32]
 
 
+def has_depth(view: Keyframe) -> bool:
+    """Whether any pixel of ``view`` has measured depth."""
+    return view.depth is not None and bool(np.isfinite(view.depth).any())
+
+
 def voxel_size(keyframes: Sequence[Keyframe], metric: bool) -> float:
     """1 cm in a metric world, else 1/500 of the diagonal of what the views measured."""
     if metric:
         return METRIC_VOXEL
-    corners = [_bounds(view) for view in keyframes if view.depth is not None]
+    corners = [_bounds(view) for view in keyframes if has_depth(view)]
     low, high = np.min([c[0] for c in corners], axis=0), np.max([c[1] for c in corners], axis=0)
     return float(np.linalg.norm(high - low)) / VOXELS_ACROSS
 
@@ -50,15 +55,16 @@ def tsdf_mesh(keyframes: Sequence[Keyframe], voxel: float) -> ColouredMesh:
         keyframes: the views.
         voxel: edge length in world units; the distance is cut off at 8 voxels.
     """
+    measured = [(view, view.depth) for view in keyframes if view.depth is not None and has_depth(view)]
+    if not measured:
+        return _empty_mesh()
     grid = _empty_grid(voxel)
-    for view in keyframes:
-        if view.depth is not None:
-            _integrate(grid, view, view.depth)
+    for view, depth in measured:
+        _integrate(grid, view, depth)
     # Weights count views: a surface that a single view saw stays in.
     mesh = grid.extract_triangle_mesh(weight_threshold=0.5)
     if mesh.is_empty():
-        nothing = np.zeros((0, 3), np.float32)
-        return ColouredMesh(nothing, nothing.astype(np.int32), nothing)
+        return _empty_mesh()
     return ColouredMesh(
         mesh.vertex.positions.numpy(),
         mesh.triangle.indices.numpy().astype(np.int32),
@@ -100,6 +106,11 @@ def _cast(mesh: ColouredMesh, camera: Camera) -> tuple[Mask, NDArray[np.int32], 
     return hit, mesh.triangles[answer["primitive_ids"].numpy()[hit]], weights
 
 
+def _empty_mesh() -> ColouredMesh:
+    nothing = np.zeros((0, 3), np.float32)
+    return ColouredMesh(nothing, nothing.astype(np.int32), nothing)
+
+
 def _empty_grid(voxel: float) -> "VoxelBlockGrid":
     import open3d as o3d  # noqa: PLC0415 - slow to import
 
@@ -108,8 +119,8 @@ def _empty_grid(voxel: float) -> "VoxelBlockGrid":
         attr_dtypes=(o3d.core.float32,) * 3,
         attr_channels=tuple(o3d.core.SizeVector([size]) for size in (1, 1, 3)),
         voxel_size=voxel,
-        block_resolution=16,
-        block_count=10_000,  # grows
+        block_resolution=8,
+        block_count=20_000,  # 10 kB each; grows
     )
 
 
