@@ -47,8 +47,9 @@ def splats_from_cloud(cloud: PointCloud) -> Splats:
     """Return the points of a cloud, spaced as their nearest neighbours are."""
     from scipy.spatial import cKDTree  # noqa: PLC0415 - slow to import
 
-    distance, _ = cKDTree(cloud.points).query(cloud.points, k=min(4, len(cloud)))
-    spacing = distance.reshape(len(cloud), -1).mean(axis=1)
+    # The first of four is the point itself.
+    distance, _ = cKDTree(cloud.points).query(cloud.points, k=[1, 2, 3, 4])
+    spacing = np.where(np.isfinite(distance), distance, 0).sum(axis=1) / 3
     return Splats(
         cloud.points, cloud.colors.astype(np.float32) / np.float32(255), spacing.astype(np.float32)
     )

@@ -49,9 +49,9 @@ def plane_view(camera_at: Callable[..., Camera]) -> Callable[..., Keyframe]:
     ) -> Keyframe:
         camera = camera_at(x, y, z)
         depth = np.full((72, 96), 2.0 - z, np.float32)
-        if box:
-            near = camera.unproject(np.full((72, 96), 1.0 - z, np.float32))
-            depth[(np.abs(near[..., :2]) < 0.15).all(axis=-1)] = 1.0 - z
+        near = camera.unproject(np.full((72, 96), 1.0 - z, np.float32))
+        on_box = box & (np.abs(near[..., :2]) < 0.15).all(axis=-1)
+        depth[on_box] = 1.0 - z
         points = camera.unproject(depth)
         waves = [
             np.sin(3 * points[..., 0]),
@@ -59,7 +59,7 @@ def plane_view(camera_at: Callable[..., Camera]) -> Callable[..., Keyframe]:
             np.sin(5 * points[..., :2].sum(-1)),
         ]
         image = np.rint(127 + 90 * np.stack(waves, axis=-1)).astype(np.uint8)
-        image[depth < 1.5] = [250, 20, 20]
+        image[on_box] = [250, 20, 20]
         return Keyframe(name, 0, image, camera, depth)
 
     return build
