@@ -1,13 +1,12 @@
 """Pointmaps become one cloud: duplicates merged, points that were seen through removed."""
 
-from dataclasses import dataclass, fields
-
 import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.geometry.agreement import CONTRADICTS, MeasuredView, judge
 from reconx_ros.geometry.config import FusionConfig
 from reconx_ros.geometry.protocol import OBSERVED, GeometryEstimate, PointCloud, PointMap
+from reconx_ros.geometry.voxel_store import Voxels
 from reconx_ros.geometry.voxels import LEAST_WEIGHT, sum_by_voxel, voxel_keys
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.overlap import NOMINAL_DEPTH
@@ -17,30 +16,6 @@ SEEN_THROUGH = 0.05
 
 TRUSTED = 2.0
 """C from which a measurement may remove points: known to 1 percent, and not at an edge."""
-
-
-@dataclass(eq=False)
-class _Voxels:
-    """The cloud as it grows: a row a voxel, in order of creation; sums are weighted by C - 1."""
-
-    keys: NDArray[np.int64]
-    weight: NDArray[np.float64]
-    values: NDArray[np.float64]  # [N, 9] sums of position, colour, normal
-    views: NDArray[np.int32]  # how many saw it
-    through: NDArray[np.int32]  # how many saw through it
-    provenance: NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def keep(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> None:
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name)[rows])
-
-    def append(self, other: "_Voxels") -> None:
-        for field in fields(self):
-            both = [getattr(self, field.name), getattr(other, field.name)]
-            setattr(self, field.name, np.concatenate(both))
 
 
 class CloudFusion:
@@ -67,7 +42,7 @@ class CloudFusion:
         """
         self._config = config
         self._voxel_size = config.voxel_size * scale
-        self._voxels = _empty()
+        self._voxels = Voxels.empty()
 
     def add(self, keyframe: Keyframe, pointmap: PointMap, provenance: int = OBSERVED) -> NDArray[np.intp]:
         """Remove what this view saw through, then merge it.
@@ -99,7 +74,7 @@ class CloudFusion:
         each = 1 / np.maximum(sums.points, 1)
         count = len(sums.keys)
         return self._insert(
-            _Voxels(
+            Voxels(
                 sums.keys,
                 sums.weight * each,
                 sums.values * each[:, None],
@@ -114,7 +89,8 @@ class CloudFusion:
         voxels = self._voxels
         # The tolerance is SEEN_THROUGH alone: a low C says that a point may not be there at all.
         exact = np.zeros(len(voxels), np.float32)
-        verdict = judge(self._points(), exact, _measured(keyframe, pointmap), SEEN_THROUGH)
+        points = voxels.means()[:, :3].astype(np.float32)
+        verdict = judge(points, exact, _measured(keyframe, pointmap), SEEN_THROUGH)
         voxels.through += verdict == CONTRADICTS
         gone = (voxels.through >= voxels.views) & (verdict == CONTRADICTS)
         if gone.any():
@@ -124,7 +100,7 @@ class CloudFusion:
     def cloud(self) -> PointCloud:
         """Return the cloud as it is now."""
         voxels = self._voxels
-        mean = voxels.values / voxels.weight[:, None]
+        mean = voxels.means()
         length = np.linalg.norm(mean[:, 6:], axis=1, keepdims=True)
         upward = np.array([0.0, 0.0, 1.0])  # where opposite normals cancelled out
         normals = np.where(length > 1e-9, mean[:, 6:] / np.maximum(length, 1e-9), upward)
@@ -141,7 +117,7 @@ class CloudFusion:
         """Replace the cloud by one that was made before; merging goes on from there."""
         weight = np.maximum(cloud.confidence.astype(np.float64) - 1, LEAST_WEIGHT)
         values = np.concatenate([cloud.points, cloud.colors, cloud.normals], axis=1)
-        saved = _Voxels(
+        saved = Voxels(
             voxel_keys(cloud.points, self._voxel_size),
             weight,
             values * weight[:, None],
@@ -151,31 +127,20 @@ class CloudFusion:
         )
         _, first = np.unique(saved.keys, return_index=True)
         saved.keep(np.sort(first))  # a finer cloud: one point a voxel
-        self._voxels = _empty()
+        self._voxels = Voxels.empty()
         self._insert(saved)
 
     def __len__(self) -> int:
         """Return the number of points."""
         return len(self._voxels)
 
-    def _points(self) -> NDArray[np.float32]:
-        return np.asarray(self._voxels.values[:, :3] / self._voxels.weight[:, None], dtype=np.float32)
-
-    def _insert(self, new: _Voxels) -> NDArray[np.intp]:
+    def _insert(self, new: Voxels) -> NDArray[np.intp]:
         """Merge ``new`` (distinct keys) and return the rows it created."""
-        old, voxels = len(self._voxels), self._voxels
-        _, here, there = np.intersect1d(voxels.keys, new.keys, assume_unique=True, return_indices=True)
-        voxels.weight[here] += new.weight[there]
-        voxels.values[here] += new.values[there]
-        voxels.views[here] += new.views[there]
-        voxels.provenance[here] = np.minimum(voxels.provenance[here], new.provenance[there])
-        fresh = np.ones(len(new), bool)
-        fresh[there] = False
-        new.keep(fresh)
-        voxels.append(new)
-        kept = _most_confident(voxels, self._config.max_points)
-        if len(kept) < len(voxels):
-            voxels.keep(kept)
+        old = len(self._voxels)
+        self._voxels.insert(new)
+        kept = self._voxels.most_confident(self._config.max_points)
+        if len(kept) < len(self._voxels):
+            self._voxels.keep(kept)
         return np.flatnonzero(kept >= old)
 
 
@@ -213,17 +178,6 @@ def world_scale(estimate: GeometryEstimate) -> float:
     return float(np.median(depths)) / NOMINAL_DEPTH if depths else 1.0
 
 
-def _empty() -> _Voxels:
-    return _Voxels(
-        np.empty(0, np.int64),
-        np.empty(0),
-        np.empty((0, 9)),
-        np.empty(0, np.int32),
-        np.empty(0, np.int32),
-        np.empty(0, np.uint8),
-    )
-
-
 def _depth(keyframe: Keyframe, pointmap: PointMap) -> NDArray[np.float32]:
     """Return the depth image [H, W] of a pointmap, NaN where unknown."""
     forward = keyframe.camera.camera_from_world[2]
@@ -236,10 +190,3 @@ def _measured(keyframe: Keyframe, pointmap: PointMap) -> MeasuredView:
     trusted = pointmap.confidence >= TRUSTED
     depth = np.where(trusted, _depth(keyframe, pointmap), np.float32(np.nan))
     return MeasuredView.of(keyframe.camera, depth, np.zeros_like(depth))
-
-
-def _most_confident(voxels: _Voxels, most: int) -> NDArray[np.intp]:
-    """Return the rows, ascending, of the ``most`` voxels of greatest weight (then smallest key)."""
-    if len(voxels) <= most:
-        return np.arange(len(voxels))
-    return np.sort(np.lexsort((voxels.keys, -voxels.weight))[:most])
