@@ -11,23 +11,25 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
+from torch.nn.functional import avg_pool2d, normalize, pad
 
+from reconx_ros.simulation.cores import on_cores
 from reconx_ros.simulation.scene import Lightmap, Scene
 from reconx_ros.simulation.solids import Solids, cast
 from reconx_ros.simulation.surface import FACES, chart_points, kind_of_slot
 
 _LIFT = 2e-3
-_CHUNK = 4_000_000
+_CHUNK = 200_000
+_BLOCK = 1.0
 
 
-def bake(scene: Scene, spacing: float = 0.07, samples: int = 16, reach: float = 2.0) -> Scene:
+def bake(scene: Scene, spacing: float = 0.08, samples: int = 16, reach: float = 1.2) -> Scene:
     """Return ``scene`` with its light baked.
 
     Args:
         scene: B scenes; they are baked one by one.
         spacing: metres between the texels of the light map.
-        samples: points on each lamp and, again, directions of ambient light (a square number).
+        samples: points on each lamp and, again, directions of ambient light (rounded down to a square).
         reach: metres within which a surface takes ambient light away.
     """
     maps = [_bake_one(scene, number, spacing, samples, reach) for number in range(scene.batch)]
@@ -44,14 +46,49 @@ def _bake_one(
     chart = _layout(solids, spacing)
     points, normals = _texel_points(solids, chart, scene.hollow[number])
     points = points + _LIFT * normals
-    side = math.isqrt(samples)
-    light = _ambient(solids, points, normals, side, reach) * scene.ambient[number]
-    lights = scene.lights
-    for lamp in range(lights.centre.shape[1]):
-        shape = (lights.centre[number, lamp], lights.first[number, lamp], lights.second[number, lamp])
-        seen = _from_lamp(solids, points, normals, shape, side)
-        light = light + seen[:, None] * lights.radiance[number, lamp]
+    light = torch.empty_like(points)
+    lights, side = scene.lights, math.isqrt(samples)
+    # Lamps hang inside a room, so its hull never stands between a lamp and a surface.
+    blockers = (~scene.hollow[number]).nonzero()[:, 0]
+
+    def work(rows: Tensor) -> None:
+        at, up, jitter = points[rows], normals[rows], _jitter(rows, side)
+        middle, radius = _ball(at)
+        near = solids.select(0, _between(solids, slots, middle, middle, radius + reach))
+        sum_ = _ambient(near, at, up, jitter, reach) * scene.ambient[number]
+        for lamp in range(lights.centre.shape[1]):
+            shape = tuple(part[number, lamp] for part in (lights.centre, lights.first, lights.second))
+            wide = torch.maximum(radius, (shape[1].square().sum() + shape[2].square().sum()).sqrt())
+            found = solids.select(0, _between(solids, blockers, middle, shape[0], wide))
+            sum_ = sum_ + _from_lamp(found, at, up, shape, jitter) * lights.radiance[number, lamp]
+        light[rows] = sum_
+
+    on_cores(work, _blocks(points, normals))
     return chart, _smooth(chart, light)
+
+
+def _blocks(points: Tensor, normals: Tensor) -> list[Tensor]:
+    """Split texels [T, 3] into groups that lie together and face the same way."""
+    place = ((points - points.amin(0)) / _BLOCK).long()
+    facing = normals.abs().argmax(1) * 2 + (normals.sum(1) > 0)
+    key = ((place[:, 0] * 256 + place[:, 1]) * 256 + place[:, 2]) * 6 + facing
+    order = torch.argsort(key, stable=True)
+    sizes = torch.unique_consecutive(key[order], return_counts=True)[1]
+    return list(order.split(sizes.tolist()))
+
+
+def _ball(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the centre and radius of a ball around points [N, 3]."""
+    middle = (points.amin(0) + points.amax(0)) / 2
+    return middle, (points - middle).norm(dim=1).amax()
+
+
+def _between(solids: Solids, slots: Tensor, start: Tensor, end: Tensor, radius: Tensor) -> Tensor:
+    """Return those of ``slots`` whose bounding ball comes within ``radius`` of a segment."""
+    axis, toward = end - start, solids.centre[0, slots] - start
+    along = ((toward @ axis) / axis.square().sum().clamp_min(1e-12)).clamp(0, 1)
+    away = (toward - along[:, None] * axis).norm(dim=1)
+    return slots[away <= radius + solids.half[0, slots].norm(dim=1)]
 
 
 def _layout(solids: Solids, spacing: float) -> Tensor:
@@ -84,63 +121,67 @@ def _texel_points(solids: Solids, chart: Tensor, hollow: Tensor) -> tuple[Tensor
     return points, torch.where(hollow[solid][:, None], -normals, normals)
 
 
-def _jitter(count: int, side: int, index: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return two numbers in [0, 1) for each texel, stratified over the side^2 samples."""
-    at = torch.arange(count, device=device, dtype=torch.float64)
+def _jitter(rows: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Return two numbers in [0, 1) [N, S] for each texel, stratified over its S = side^2 samples."""
+    index = torch.arange(side * side, device=rows.device, dtype=torch.float64)
     # Steps of irrational ratio spread evenly over neighbouring texels (an R2 sequence).
-    first = (at * 0.7548776662466927 + index * 0.31) % 1.0
-    second = (at * 0.5698402909980532 + index * 0.73) % 1.0
+    first = (rows[:, None] * 0.7548776662466927 + index * 0.31) % 1.0
+    second = (rows[:, None] * 0.5698402909980532 + index * 0.73) % 1.0
     column, row = index % side, index // side
     return ((column + first) / side).float(), ((row + second) / side).float()
 
 
-def _ambient(solids: Solids, points: Tensor, normals: Tensor, side: int, reach: float) -> Tensor:
-    """Return the unoccluded share [T, 1] of the cosine-weighted hemisphere."""
-    helper = torch.where(
-        normals[:, 2:].abs() < 0.9, normals.new_tensor([0.0, 0.0, 1.0]), normals.new_tensor([1.0, 0.0, 0.0])
-    )
-    first = torch.nn.functional.normalize(torch.linalg.cross(helper, normals), dim=1)
+def _ambient(
+    solids: Solids, points: Tensor, normals: Tensor, jitter: tuple[Tensor, Tensor], reach: float
+) -> Tensor:
+    """Return the open share [N, 1] of the cosine-weighted hemisphere."""
+    u, v = jitter
+    upright = normals[:, 2:].abs() < 0.9
+    helper = torch.where(upright, normals.new_tensor([0.0, 0.0, 1.0]), normals.new_tensor([1.0, 0.0, 0.0]))
+    first = normalize(torch.linalg.cross(helper, normals), dim=1)
     second = torch.linalg.cross(normals, first)
-    total = points.new_zeros(len(points))
-    for index in range(side * side):
-        u, v = _jitter(len(points), side, index, points.device)
-        radius, angle = u.sqrt(), 2 * math.pi * v
-        direction = (
-            first * (radius * angle.cos())[:, None]
-            + second * (radius * angle.sin())[:, None]
-            + normals * (1 - u).clamp_min(1e-4).sqrt()[:, None]
-        )
-        total += (_cast(solids, points, direction) / reach).clamp(0, 1).sqrt()
-    return (total / side**2)[:, None]
+    radius, angle = u.sqrt(), 2 * math.pi * v
+    local = torch.stack([radius * angle.cos(), radius * angle.sin(), (1 - u).clamp_min(1e-4).sqrt()], 2)
+    direction = local @ torch.stack([first, second, normals], 1)
+    return (_cast(solids, points, direction) / reach).clamp(0, 1).sqrt().mean(1, keepdim=True)
 
 
 def _from_lamp(
-    solids: Solids, points: Tensor, normals: Tensor, lamp: tuple[Tensor, Tensor, Tensor], side: int
+    solids: Solids,
+    points: Tensor,
+    normals: Tensor,
+    lamp: tuple[Tensor, Tensor, Tensor],
+    jitter: tuple[Tensor, Tensor],
 ) -> Tensor:
-    """Return irradiance / (pi x radiance) [T] from one rectangular lamp."""
+    """Return irradiance / (pi x radiance) [N, 1] from one rectangular lamp."""
     centre, first, second = lamp
+    u, v = jitter
     shine = torch.linalg.cross(first, second)
-    area = 4 * shine.norm()
-    shine = shine / shine.norm()
-    total = points.new_zeros(len(points))
-    for index in range(side * side):
-        u, v = _jitter(len(points), side, index, points.device)
-        target = centre + (2 * u - 1)[:, None] * first + (2 * v - 1)[:, None] * second
-        toward = target - points
-        square = toward.square().sum(1)
-        received = (toward * normals).sum(1).clamp_min(0) * -(toward @ shine).clamp_max(0)
-        lit = received > 0
-        if bool(lit.any()):
-            blocked = _cast(solids, points[lit], toward[lit]) < 1.0 - 1e-3
-            total[lit] += torch.where(blocked, 0.0, (received / square.square())[lit])
-    return total * area / (math.pi * side**2)
+    target = centre + (2 * u - 1)[..., None] * first + (2 * v - 1)[..., None] * second
+    toward = target - points[:, None]
+    facing = (toward * normals[:, None]).sum(2).clamp_min(0) * -(
+        toward @ normalize(shine, dim=0)
+    ).clamp_max(0)
+    received = facing / toward.square().sum(2).square()
+    lit = received.amax(1) > 0
+    if bool(lit.any()):
+        open_ = _cast(solids, points[lit], toward[lit]) >= 1.0 - 1e-3
+        received[lit] *= open_
+    return received.mean(1, keepdim=True) * 4 * shine.norm() / math.pi
 
 
-def _cast(solids: Solids, origin: Tensor, direction: Tensor) -> Tensor:
-    """Return the hit parameter [N] of N rays, a bounded number of ray-solid pairs at a time."""
-    step = max(1, min(16384, _CHUNK // solids.half.shape[1]))
-    parts = zip(origin.split(step), direction.split(step), strict=True)
-    return torch.cat([cast(solids, o[None], d[None])[0][0] for o, d in parts])
+def _cast(solids: Solids, points: Tensor, direction: Tensor) -> Tensor:
+    """Return the hit parameter [N, S] of S rays from each of N points, a bounded number at a time."""
+    count = solids.half.shape[1]
+    if count == 0:
+        return torch.full_like(direction[..., 0], torch.inf)
+    samples = direction.shape[1]
+    step = max(1, _CHUNK // (count * samples))
+    parts = []
+    for start, along in zip(points.split(step), direction.split(step), strict=True):
+        origin = start.repeat_interleave(samples, 0)
+        parts.append(cast(solids, origin[None], along.flatten(0, 1)[None])[0].view(-1, samples))
+    return torch.cat(parts)
 
 
 def _smooth(chart: Tensor, light: Tensor) -> Tensor:

@@ -206,11 +206,13 @@ def terrazzo(texels: Texels) -> Tensor:
     width = texels.width.mean(1) / texels.period
     best = torch.full_like(width, 9.0)
     tone = torch.zeros_like(at)
-    for right in (-1, 0, 1):
-        for down in (-1, 0, 1):
-            cell = at.floor() + at.new_tensor([right, down])
+    # Points keep to the middle half of their cells, so the nearest is in the nearest 2 x 2 cells.
+    corner = (at - 0.5).floor()
+    for right in (0, 1):
+        for down in (0, 1):
+            cell = corner + at.new_tensor([right, down])
             random = cell_random(cell[:, 0], cell[:, 1], texels.seed)
-            away = (at - cell - random[:, :2]).norm(dim=1) / (0.4 + random[:, 2])
+            away = (at - cell - 0.25 - 0.5 * random[:, :2]).norm(dim=1) / (0.4 + random[:, 2])
             tone = torch.where((away < best)[:, None], random[:, 2:], tone)
             best = torch.minimum(best, away)
     chip = (1 - step(best, 0.42, width)) * (1.6 - 1.6 * width).clamp(0, 1)

@@ -1,6 +1,5 @@
 """Rendering: exact depth, normals and anti-aliased colour of a batch of scenes."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +16,6 @@ from reconx_ros.simulation.surface import locate
 _CHUNK = 60_000_000
 _SHADED = 1 << 16
 _SUBPIXELS = ((-0.375, -0.125), (0.125, -0.375), (0.375, 0.125), (-0.125, 0.375))
-_CONTRAST = 0.06
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +128,7 @@ def _render_one(
     light, distance, normal, solid = _shoot_tiles(scene, view, number, tiles, view.pixels())
     color = tone(light)
     if antialias:
-        edges = _edges(color.view(*shape, 3)[0], solid.view(shape)[0], normal.view(*shape, 3)[0])
+        edges = _edges(solid.view(shape)[0], normal.view(*shape, 3)[0])
         chosen = edges.flatten().nonzero()[:, 0]
         around = view.pixels()[chosen][:, None] + torch.tensor(_SUBPIXELS)
         samples = _shoot_tiles(scene, view, number, tiles, around.reshape(-1, 2))[0]
@@ -152,15 +150,14 @@ def _shoot_tiles(
     return light, depth, normal, seen
 
 
-def _edges(color: Tensor, solid: Tensor, normal: Tensor) -> Tensor:
-    """Return [H, W] the pixels beside a change of solid, face or, strongly, colour."""
+def _edges(solid: Tensor, normal: Tensor) -> Tensor:
+    """Return [H, W] the pixels beside a change of solid or face."""
     mark = torch.zeros_like(solid, dtype=torch.bool)
     for axis in (0, 1):
         size = solid.shape[axis] - 1
         first, second = slice(0, size), slice(1, size + 1)
         near, far = ((first,), (second,)) if axis == 0 else ((slice(None), first), (slice(None), second))
         change = (solid[near] != solid[far]) | ((normal[near] * normal[far]).sum(-1) < 0.9)
-        change |= (color[near] - color[far]).abs().amax(-1) > _CONTRAST
         mark[near] |= change
         mark[far] |= change
     return mark
@@ -170,11 +167,13 @@ def _shade(
     scene: Scene, view: View, number: Tensor, rays: Tensor, distance: Tensor, solid: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Colour N rays of scenes ``number`` [N]; returns light, depth, normal and solid."""
-    light = _sky(scene, number, rays)
-    normal = torch.zeros_like(rays)
-    hit = distance.isfinite().nonzero()[:, 0]
-    depth = torch.where(distance.isfinite(), distance, torch.nan)
-    seen = torch.where(distance.isfinite(), solid, -1)
+    light, normal = torch.zeros_like(rays), torch.zeros_like(rays)
+    met = distance.isfinite()
+    depth, seen = torch.where(met, distance, torch.nan), torch.where(met, solid, -1)
+    if not bool(met.all()):
+        missed = (~met).nonzero()[:, 0]
+        light[missed] = _sky(scene, number[missed], rays[missed])
+    hit = met.nonzero()[:, 0]
     if len(hit) == 0:
         return light, depth, normal, seen
     owner, toward = number[hit], rays[hit]
@@ -212,9 +211,3 @@ def _sky(scene: Scene, number: Tensor, rays: Tensor) -> Tensor:
 def tone(light: Tensor) -> Tensor:
     """Map linear light to display values in [0, 1]: a soft shoulder, then gamma 2.2."""
     return (1.0 - torch.exp(-1.6 * light.clamp_min(0))).pow(1 / 2.2)
-
-
-def render_views(scene: Scene, views: list[View], workers: int = 2) -> list[Rendering]:
-    """Render one scene through several cameras, several at a time on the CPU."""
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda view: render(scene, view), views))

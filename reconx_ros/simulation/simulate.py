@@ -1,8 +1,6 @@
 """`reconx simulate`: a recording of a walk through a procedural scene, with exact poses and depth."""
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,6 +87,7 @@ def film(
     progress: Progress,
 ) -> Iterator[Keyframe]:
     """Yield the frames of a walk through a scene, in time order (arguments as ``simulate``)."""
+    from reconx_ros.simulation.cores import in_order
     from reconx_ros.simulation.paths import orbit_path
     from reconx_ros.simulation.rooms import room
 
@@ -102,27 +101,9 @@ def film(
         stamp = START_NS + round(number * 1e9 / rate_hz)
         return photograph(world, camera.moved(poses[number]), noise, number, stamp, seed)
 
-    for number, frame in enumerate(_in_parallel(take, frames, progress)):
+    for number, frame in enumerate(in_order(take, frames, progress.cancelled)):
         yield frame
         progress.update("frames", number + 1, frames)
-
-
-def _in_parallel(take: Callable[[int], Keyframe], count: int, progress: Progress) -> Iterator[Keyframe]:
-    """Yield ``take(0), take(1), ...`` in order, worked on by one thread a core."""
-    import torch
-
-    # Frames run side by side; one thread each beats sharing out the small steps of one frame.
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        pending = [pool.submit(take, number) for number in range(min(2 * workers, count))]
-        for number in range(count):
-            if progress.cancelled():
-                pool.shutdown(cancel_futures=True)
-                return
-            frame = pending.pop(0).result()
-            if number + 2 * workers < count:
-                pending.append(pool.submit(take, number + 2 * workers))
-            yield frame
 
 
 def photograph(
