@@ -6,12 +6,15 @@ from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
 
-RADIUS = 3
+RADIUS = 4
 """Half the window of the local plane fit, in pixels: wide enough that the noise of a structured
 light camera at 3 m (1.3 cm) turns a normal by less than 10 degrees."""
 
+STEP = 2
+"""Every other pixel of the window is used: as exact as a full window of 7, at half the cost."""
+
 MIN_NEIGHBOURS = 6
-"""Known pixels on the same surface, of 49, under which the normal is unknown."""
+"""Known pixels on the same surface, of 25, under which the normal is unknown."""
 
 
 def normals_from_depth(
@@ -33,7 +36,7 @@ def normals_from_depth(
         [H, W, 3] float32.
     """
     inverse = np.float32(1) / depth
-    plane = _fit_planes(inverse.astype(np.float32), np.float32(edge_ratio), RADIUS, MIN_NEIGHBOURS)
+    plane = _fit_planes(inverse.astype(np.float32), np.float32(edge_ratio), RADIUS, STEP, MIN_NEIGHBOURS)
     columns = np.arange(camera.width, dtype=np.float32)
     rows = np.arange(camera.height, dtype=np.float32)
     # The fit is about each pixel; c is the inverse depth at the principal origin (0, 0).
@@ -46,7 +49,7 @@ def normals_from_depth(
 
 @njit(cache=True, fastmath={"contract", "reassoc"})  # type: ignore[untyped-decorator]
 def _fit_planes(
-    inverse: NDArray[np.float32], edge_ratio: np.float32, radius: int, least: int
+    inverse: NDArray[np.float32], edge_ratio: np.float32, radius: int, step: int, least: int
 ) -> NDArray[np.float32]:
     """Fit ``inverse = a dx + b dy + c`` about every pixel; [H, W, 3] float32 (a, b, c)."""
     height, width = inverse.shape
@@ -59,9 +62,13 @@ def _fit_planes(
             limit = edge_ratio * middle
             n = sx = sy = sxx = sxy = syy = np.float32(0)
             sq = sqx = sqy = np.float32(0)
-            for y in range(max(row - radius, 0), min(row + radius + 1, height)):
+            for y in range(row - radius, row + radius + 1, step):
+                if not 0 <= y < height:
+                    continue
                 dy = np.float32(y - row)
-                for x in range(max(column - radius, 0), min(column + radius + 1, width)):
+                for x in range(column - radius, column + radius + 1, step):
+                    if not 0 <= x < width:
+                        continue
                     q = inverse[y, x] - middle
                     if abs(q) <= limit:  # false for NaN
                         dx = np.float32(x - column)

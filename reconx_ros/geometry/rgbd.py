@@ -53,9 +53,8 @@ class RgbdGeometry:
                 or sizes disagree.
         """
         wanted = list(range(len(keyframes)) if only is None else only)
-        depths = [self._usable_depth(keyframe) for keyframe in keyframes]
-        _require_depth(keyframes, depths, self._config)
-        supports = _supports(keyframes, depths, wanted)
+        usable = self._usable(keyframes)
+        supports = _supports(keyframes, usable, wanted)
         measured: dict[int, tuple[MeasuredView, NDArray[np.float32]]] = {}
         done: list[PointMap] = []
         for index in wanted:
@@ -63,25 +62,39 @@ class RgbdGeometry:
                 break
             for view in (index, *supports[index]):
                 if view not in measured:
-                    measured[view] = self._measure(keyframes[view], depths[view])
+                    measured[view] = self._measure(keyframes[view])
             others = [measured[other][0] for other in supports[index]]
             done.append(self._pointmap(*measured[index], others))
             progress.update("geometry", len(done), len(wanted), _note(len(others)))
         views = tuple(keyframes[index] for index in wanted[: len(done)])
         return GeometryEstimate(views, tuple(done), self._metric)
 
+    def _usable(self, keyframes: Sequence[Keyframe]) -> list[int]:
+        """Return the keyframes with a pose and a depth image; all are checked."""
+        for keyframe in keyframes:
+            check_keyframe(keyframe)
+        usable = [
+            i for i, keyframe in enumerate(keyframes) if keyframe.posed and keyframe.depth is not None
+        ]
+        if any(np.isfinite(self._usable_depth(keyframes[i])).any() for i in usable):
+            return usable
+        near, far = self._config.min_depth, self._config.max_depth
+        posed = sum(keyframe.posed for keyframe in keyframes)
+        raise GeometryError(
+            f"no depth between {near} m and {far} m in {posed} posed of {len(keyframes)} keyframes; "
+            "at least one keyframe with a pose and depth is needed"
+        )
+
     def _usable_depth(self, keyframe: Keyframe) -> NDArray[np.float32]:
         """Return the depth with everything out of range (or of a view without pose) unknown."""
-        check_keyframe(keyframe)
         if keyframe.depth is None or not keyframe.posed:
             return np.full((keyframe.camera.height, keyframe.camera.width), np.nan, np.float32)
         depth = keyframe.depth.astype(np.float32, copy=False)
         usable = (depth >= self._config.min_depth) & (depth <= self._config.max_depth)
         return np.where(usable, depth, np.float32(np.nan))
 
-    def _measure(
-        self, keyframe: Keyframe, depth: NDArray[np.float32]
-    ) -> tuple[MeasuredView, NDArray[np.float32]]:
+    def _measure(self, keyframe: Keyframe) -> tuple[MeasuredView, NDArray[np.float32]]:
+        depth = self._usable_depth(keyframe)
         normals = normals_from_depth(depth, keyframe.camera, self._config.edge_ratio)
         deviation = relative_deviation(depth, normals, keyframe.camera, self._config)
         return MeasuredView.of(keyframe.camera, depth, deviation), normals
@@ -102,23 +115,10 @@ class RgbdGeometry:
         return PointMap(points, normals, confidence(view.deviation, edges, present))
 
 
-def _require_depth(
-    keyframes: Sequence[Keyframe], depths: Sequence[NDArray[np.float32]], config: RgbdConfig
-) -> None:
-    if any(np.isfinite(depth).any() for depth in depths):
-        return
-    posed = sum(keyframe.posed for keyframe in keyframes)
-    raise GeometryError(
-        f"no depth between {config.min_depth} m and {config.max_depth} m in {posed} posed of "
-        f"{len(keyframes)} keyframes; at least one keyframe with a pose and depth is needed"
-    )
-
-
 def _supports(
-    keyframes: Sequence[Keyframe], depths: Sequence[NDArray[np.float32]], wanted: Sequence[int]
+    keyframes: Sequence[Keyframe], usable: Sequence[int], wanted: Sequence[int]
 ) -> dict[int, list[int]]:
     """Return for each wanted view the views it is compared with, most overlapping first."""
-    usable = [i for i, depth in enumerate(depths) if np.isfinite(depth).any()]
     footprints = {i: Footprint.of(keyframes[i]) for i in usable}
     supports: dict[int, list[int]] = {}
     for index in wanted:

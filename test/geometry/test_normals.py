@@ -25,7 +25,7 @@ def test_normals_of_a_tilted_plane_are_exact(
     depth[depth > 8] = np.nan
     normals = normals_from_depth(depth, camera, edge_ratio=0.1)
     known = np.isfinite(normals[..., 0])
-    assert known[np.isfinite(depth)].mean() > 0.95
+    assert known[np.isfinite(depth)].mean() > 0.9
     angle = np.degrees(np.arccos(np.clip(normals[known] @ normal, -1, 1)))
     assert angle.max() < 0.5
 
