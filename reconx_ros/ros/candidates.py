@@ -1,0 +1,147 @@
+"""The few frames that may become keyframes are unpacked and judged beside the callbacks, in a thread."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconx_ros.camera import Camera
+from reconx_ros.errors import ReconxError
+from reconx_ros.keyframes.config import KeyframeConfig
+from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.keyframes.reduce import reduce
+from reconx_ros.keyframes.selector import KeyframeSelector, Verdict, baseline, rotation_degrees
+from reconx_ros.ros.envelope import Envelope
+from reconx_ros.sources.frames import Extrinsic, FrameBuilder
+
+Unpack = Callable[[Envelope], Any]
+"""Deserialises a message."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A frame that has moved enough, still serialised.
+
+    Attributes:
+        name: of the frame.
+        colour: image message.
+        depth: image message or ``None``.
+        world_from_camera: [4, 4].
+        colour_info: latest ``CameraInfo`` of the colour camera, ``None`` before the first.
+        depth_info: latest ``CameraInfo`` of the depth camera, ``None`` before the first.
+        extrinsic: gives the pose between the two cameras.
+    """
+
+    name: str
+    colour: Envelope
+    depth: Envelope | None
+    world_from_camera: NDArray[np.float64]
+    colour_info: Envelope | None
+    depth_info: Envelope | None
+    extrinsic: Extrinsic
+
+
+class CandidateJudge:
+    """Unpacks candidates in one background thread and hands on those that are keyframes.
+
+    Args:
+        builder: makes frames of messages; used in the thread only.
+        config: thresholds of selection and the width keyframes are reduced to.
+        unpack: deserialises a message.
+        accept: called in the thread with each keyframe, reduced.
+        complain: called with a kind and a line where a frame cannot be used.
+        capacity: most candidates that wait.
+
+    Attributes:
+        dropped: frames dropped, by reason.
+    """
+
+    def __init__(
+        self,
+        builder: FrameBuilder,
+        config: KeyframeConfig,
+        unpack: Unpack,
+        accept: Callable[[Keyframe, str], None],
+        complain: Callable[[str, str], None],
+        capacity: int = 3,
+    ) -> None:
+        self.dropped: Counter[str] = Counter()
+        self._builder, self._config, self._unpack = builder, config, unpack
+        self._accept, self._complain = accept, complain
+        self._selector = KeyframeSelector(config)
+        self._last: Camera | None = None
+        self._free = threading.Semaphore(capacity)
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="candidates")
+
+    def moved(self, world_from_camera: NDArray[np.float64]) -> bool:
+        """Return whether a camera here has moved enough since the last keyframe to be unpacked."""
+        last = self._last
+        if last is None:
+            return True
+        here = last.moved(world_from_camera)
+        far = baseline(here, last) >= self._config.min_baseline
+        return far or rotation_degrees(here, last) >= self._config.min_rotation
+
+    def offer(self, candidate: Candidate) -> None:
+        """Queue a candidate; it is dropped where too many wait already. Never blocks."""
+        if not self._free.acquire(blocking=False):
+            self.dropped["decoding busy"] += 1
+            return
+        self._pool.submit(self._work, candidate)
+
+    def reset(self) -> None:
+        """Forget the keyframes seen, after the work queued so far."""
+        self._pool.submit(self._forget)
+
+    def close(self) -> None:
+        """Finish what is queued and end the thread."""
+        self._pool.shutdown(wait=True)
+
+    def _forget(self) -> None:
+        self._selector, self._last = KeyframeSelector(self._config), None
+
+    def _work(self, candidate: Candidate) -> None:
+        try:
+            self._judge(candidate)
+        except ReconxError as err:
+            self.dropped["unusable"] += 1
+            self._complain(f"unusable {type(err).__name__}", f"frame {candidate.name} dropped: {err}")
+        except Exception as err:  # a defect here must not end the thread that all frames go through
+            self.dropped["defect"] += 1
+            self._complain("defect", f"frame {candidate.name} dropped: {type(err).__name__}: {err}")
+        finally:
+            self._free.release()
+
+    def _judge(self, candidate: Candidate) -> None:
+        if not self.moved(candidate.world_from_camera):  # the one before it has become a keyframe
+            self.dropped[Verdict.TOO_CLOSE.value] += 1
+            return
+        frame, camera_frame = self._build(candidate)
+        verdict = self._selector.offer(frame)
+        if verdict is not Verdict.ACCEPTED:
+            self.dropped[verdict.value] += 1
+            return
+        self._last = frame.camera
+        self._accept(reduce(frame, self._config.image_width), camera_frame)
+
+    def _build(self, candidate: Candidate) -> tuple[Keyframe, str]:
+        if candidate.colour_info is not None:
+            self._builder.set_colour_info(self._unpack(candidate.colour_info))
+        if candidate.depth_info is not None:
+            self._builder.set_depth_info(self._unpack(candidate.depth_info))
+        colour = self._unpack(candidate.colour)
+        depth = None if candidate.depth is None else self._unpack(candidate.depth)
+        frame = self._builder.build(
+            candidate.name,
+            candidate.colour.stamp_ns,
+            colour,
+            depth,
+            candidate.world_from_camera,
+            candidate.extrinsic,
+        )
+        return frame, self._builder.camera_frame(colour)

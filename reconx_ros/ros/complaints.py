@@ -1,0 +1,32 @@
+"""Log lines that do not flood: each kind at once the first time, then now and then."""
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class Complaints:
+    """Logs a line of each kind at most every ``period`` seconds, with the number left out between.
+
+    Args:
+        log: called with each line.
+        period: seconds.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, log: Callable[[str], None], period: float = 30.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._log, self._period, self._clock = log, period, clock
+        self._seen: dict[str, tuple[float, int]] = {}
+        self._lock = threading.Lock()
+
+    def say(self, kind: str, line: str) -> None:
+        """Log ``line`` unless one of its ``kind`` was logged within the period."""
+        now = self._clock()
+        with self._lock:
+            last, silent = self._seen.get(kind, (-float("inf"), 0))
+            loud = now - last >= self._period
+            self._seen[kind] = (now, 0) if loud else (last, silent + 1)
+        if loud:
+            self._log(f"{line} ({silent} more like this)" if silent else line)

@@ -1,0 +1,240 @@
+"""``reconx_node``: the ROS 2 node. It buffers and publishes; a worker process reconstructs."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.logging import get_logger
+from rclpy.task import Future
+from reconx_msgs.srv import LoadMap, SaveMap
+from std_srvs.srv import SetBool, Trigger
+
+from reconx_ros.config import load_config
+from reconx_ros.errors import ReconxError
+from reconx_ros.ros.inputs import Inputs
+from reconx_ros.ros.link import Answer
+from reconx_ros.ros.parameters import declare, read
+from reconx_ros.ros.session import Session
+from reconx_ros.ros.status import SilenceWatch, diagnostics, silence_line
+
+ADVANCE_S = 0.05
+"""Seconds between two looks at frames that wait for their pose."""
+
+_TYPES = {
+    "image": ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"),
+    "depth": ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"),
+    "camera_info": ("sensor_msgs/msg/CameraInfo",),
+}
+
+
+class ReconxNode(LifecycleNode):
+    """Lifecycle: configured it has a worker and its outputs; only active it takes input."""
+
+    def __init__(self) -> None:
+        super().__init__("reconx")
+        declare(self)
+        self.session: Session | None = None
+        self._inputs: Inputs | None = None
+        self._timers: list[Any] = []
+        self._services_made: list[Any] = []
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start the worker, the outputs and the services."""
+        return self._attempt(self._configure)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Take input."""
+        return self._attempt(self._activate)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Take no more input; the map stays and is still refined."""
+        return self._attempt(self._deactivate)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Save where ``autosave`` is on, end the worker, forget the map."""
+        return self._attempt(self.finish)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """As ``on_cleanup``."""
+        return self._attempt(self.finish)
+
+    def finish(self) -> None:
+        """End the session, if there is one; say where the map is."""
+        self._deactivate()
+        session, self.session = self.session, None
+        if session is None:
+            return
+        save = bool(self.get_parameter("autosave").value)
+        answer = session.finish(save)
+        # The node's own logger also publishes, which fails once a signal has shut ROS down.
+        log = self.get_logger() if rclpy.ok() else get_logger("reconx_ros")
+        (log.info if answer.code in ("ok", "no_map") else log.error)(answer.message)
+        if rclpy.ok():
+            session.outputs.close()
+            for service in self._services_made:
+                self.destroy_service(service)
+        self._services_made.clear()
+
+    def _attempt(self, transition: Callable[[], None]) -> TransitionCallbackReturn:
+        """Run a transition; what a user can mend is one line, and the node stays where it was."""
+        try:
+            transition()
+        except ReconxError as err:
+            self.get_logger().error(str(err))
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def _configure(self) -> None:
+        self.values = read(self)
+        file = Path(self.values.config_file).expanduser() if self.values.config_file else None
+        config = load_config(self.values.preset, file)
+        self.session = Session(self, self.values, config)
+        self._services_made = [
+            self.create_service(SaveMap, "~/save_map", self._on_save),
+            self.create_service(LoadMap, "~/load_map", self._on_load),
+            self.create_service(Trigger, "~/reset", self._on_reset),
+            self.create_service(SetBool, "~/pause", self._on_pause),
+        ]
+        self.get_logger().info(f"configured; maps are saved to {self.session.folder}")
+
+    def _activate(self) -> None:
+        assert self.session is not None
+        self._inputs = Inputs(self, self.values, self.session.ingest, self.session.poses)
+        needed = ("image", "camera_info") + (("depth",) if self.values.depth_mode == "required" else ())
+        self._watch = SilenceWatch(needed)
+        self._timers = [
+            self.create_timer(ADVANCE_S, self.session.ingest.advance),
+            self.create_timer(1 / self.values.status_rate, self._tell),
+            self.create_timer(1.0, self._check),
+        ]
+        topics = ", ".join(f"{name}: {topic}" for name, topic in self._inputs.topics.items())
+        self.get_logger().info(f"active; input {topics}")
+
+    def _deactivate(self) -> None:
+        timers, self._timers = self._timers, []
+        inputs, self._inputs = self._inputs, None
+        if rclpy.ok():
+            for timer in timers:
+                self.destroy_timer(timer)
+            if inputs is not None:
+                inputs.close()
+
+    def _tell(self) -> None:
+        assert self.session is not None
+        self.session.outputs.status(self.session.status())
+
+    def _check(self) -> None:
+        """Once a second: diagnostics, and a line where input is missing or clocks disagree."""
+        session, inputs = self.session, self._inputs
+        assert session is not None
+        assert inputs is not None
+        status = session.status()
+        session.outputs.diagnostics(diagnostics(status, self.get_fully_qualified_name().strip("/")))
+        for warning in status.warnings:
+            session.complaints.say("clock", warning)
+        silent = [] if session.ingest.paused else self._watch.silent(session.ingest.received)
+        if silent:
+            mode = f"depth {self.values.depth_mode}, matched by stamp within {self.values.slop:g} s"
+            line = silence_line(silent, inputs.topics, session.ingest.received, mode, self._available())
+            session.complaints.say("silence", line)
+
+    def _available(self) -> dict[str, list[str]]:
+        topics = self.get_topic_names_and_types()
+        return {
+            kind: sorted(name for name, found in topics if set(found) & set(types))
+            for kind, types in _TYPES.items()
+        }
+
+    async def _on_save(self, request: SaveMap.Request, response: SaveMap.Response) -> SaveMap.Response:
+        session = self.session
+        assert session is not None
+        folder = Path(request.path).expanduser().absolute() if request.path else None
+        answer = await self._ask(lambda answered: session.save(folder, answered))
+        return _fill(response, answer)
+
+    async def _on_load(self, request: LoadMap.Request, response: LoadMap.Response) -> LoadMap.Response:
+        session = self.session
+        assert session is not None
+        folder = Path(request.path).expanduser().absolute() if request.path else None
+        answer = await self._ask(lambda answered: session.load(folder, answered))
+        return _fill(response, answer)
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        assert self.session is not None
+        self.session.reset()
+        response.success, response.message = True, "the map is empty"
+        return response
+
+    def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        assert self.session is not None
+        self.session.pause(request.data)
+        response.success, response.message = True, "paused" if request.data else "mapping"
+        return response
+
+    def _ask(self, ask: Callable[[Callable[[Answer], None]], None]) -> Future:
+        """Return a future of the worker's answer; the executor goes on meanwhile."""
+        future = Future(executor=self.executor)
+
+        def answered(answer: Answer) -> None:
+            future.set_result(answer)
+            if self.executor is not None:
+                self.executor.wake()
+
+        ask(answered)
+        return future
+
+
+def _fill(response: Any, answer: Answer) -> Any:  # noqa: ANN401
+    """Fill in a SaveMap or LoadMap response, whose codes have the names of ours."""
+    response.success = answer.code == "ok"
+    response.code = getattr(type(response), answer.code.upper(), type(response).FAILED)
+    response.message, response.path = answer.message, answer.path
+    return response
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM, save the map, and return the exit code."""
+    # rclpy's own handler ends the spinning and then calls this one: no KeyboardInterrupt ever, so
+    # that a second Ctrl-C cannot break the saving.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    rclpy.init(args=arguments if arguments is not None else sys.argv)
+    node = None
+    code = 0
+    try:
+        node = ReconxNode()
+        code = _run(node)
+    except ExternalShutdownException:
+        pass
+    except Exception:
+        if rclpy.ok():  # else the signal came while the node was being made
+            raise
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if node is not None:
+            node.finish()
+        rclpy.try_shutdown()
+    return code
+
+
+def _run(node: ReconxNode) -> int:
+    """Bring the node up where it may start by itself, and spin."""
+    if node.get_parameter("autostart").value:
+        for transition in (node.trigger_configure, node.trigger_activate):
+            if transition() != TransitionCallbackReturn.SUCCESS:
+                return 2
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    executor.spin()
+    return 0
+
+
+if __name__ == "__main__":
+    threading.current_thread().name = "executor"
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""Every parameter of the node: declared with a description and a range, read once, changed live."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from reconx_ros.config import PRESETS
+from reconx_ros.errors import ConfigError
+from reconx_ros.ros.qos import INPUT_QOS
+
+Value = str | bool | int | float
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A parameter.
+
+    Attributes:
+        name: of the parameter.
+        default: its value and type.
+        description: one sentence, with the unit.
+        low: least value of a number.
+        high: greatest value of a number.
+        choices: the values a word may have; empty means any.
+        live: whether it may change while the node runs.
+    """
+
+    name: str
+    default: Value
+    description: str
+    low: float = 0.0
+    high: float = 0.0
+    choices: tuple[str, ...] = ()
+    live: bool = False
+
+
+TRANSPORTS = ("auto", "raw", "compressed")
+
+SPECS = (
+    Spec("image_transport", "auto", "Colour: raw, compressed, or the first to come.", choices=TRANSPORTS),
+    Spec("depth_transport", "auto", "Depth: raw, compressedDepth, or either.", choices=TRANSPORTS),
+    Spec(
+        "depth_mode",
+        "required",
+        "What depth is worth: frames without it are dropped, or used, or it is not read.",
+        choices=("required", "optional", "none"),
+    ),
+    Spec("input_qos", "best_effort", "Reliability asked of image topics.", choices=INPUT_QOS),
+    Spec("map_frame", "map", "The world frame of the map."),
+    Spec("odom_frame", "odom", "The world where TF does not join the map frame to the camera."),
+    Spec("base_frame", "base_link", "Child frame of odometry messages that name none."),
+    Spec("pose_source", "auto", "Poses: TF, odometry, or TF first.", choices=("auto", "tf", "odom")),
+    Spec("slop", 0.05, "Seconds between colour and depth that still match.", 0.0, 1.0),
+    Spec("tf_timeout", 0.5, "Seconds a frame waits for its pose.", 0.0, 10.0),
+    Spec("max_pose_gap", 0.5, "Seconds between two poses over which is still interpolated.", 0.0, 10.0),
+    Spec("preset", "fast", "Quality of the map against time.", choices=PRESETS),
+    Spec("config_file", "", "YAML file of stage settings over the preset; empty: none."),
+    Spec("output", "", "Folder maps are saved to; empty: a new one in $ROS_HOME/reconx (~/.ros/reconx)."),
+    Spec("autostart", True, "Configure and activate at once, without a lifecycle manager."),
+    Spec("autosave", True, "Save the map when the node ends.", live=True),
+    Spec("min_keyframes", 3, "Keyframes before the first map is published.", 1, 100),
+    Spec("map_period", 2.0, "Least seconds between two published maps.", 0.1, 60.0),
+    Spec("max_backlog", 16, "Keyframes the worker may be behind; more are dropped.", 1, 1000),
+    Spec("status_rate", 2.0, "Status messages a second.", 0.1, 20.0),
+    Spec("min_confidence", 0.0, "Points of less confidence are not published.", 0.0, 1.0, live=True),
+    Spec(
+        "publish_generated_points",
+        False,
+        "Also publish points that no camera saw. Not for planning: they may be wrong.",
+        live=True,
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The parameters' values as read when the node is configured; see ``SPECS``."""
+
+    image_transport: str
+    depth_transport: str
+    depth_mode: Any
+    input_qos: str
+    map_frame: str
+    odom_frame: str
+    base_frame: str
+    pose_source: Any
+    slop: float
+    tf_timeout: float
+    max_pose_gap: float
+    preset: str
+    config_file: str
+    output: str
+    autostart: bool
+    autosave: bool
+    min_keyframes: int
+    map_period: float
+    max_backlog: int
+    status_rate: float
+    min_confidence: float
+    publish_generated_points: bool
+
+    @property
+    def output_folder(self) -> Path:
+        """The folder maps are saved to; a new one for each run where none is given."""
+        if self.output:
+            return Path(self.output).expanduser().absolute()
+        home = Path(os.environ.get("ROS_HOME", "~/.ros")).expanduser()
+        return home / "reconx" / f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{os.getpid()}"
+
+
+def declare(node: Node) -> None:
+    """Declare every parameter; values of the command line and YAML files are taken over."""
+    for spec in SPECS:
+        node.declare_parameter(spec.name, spec.default, _descriptor(spec))
+    node.add_on_set_parameters_callback(check)
+
+
+def read(node: Node) -> Parameters:
+    """Return the values.
+
+    Raises:
+        ConfigError: a word is not one of its choices.
+    """
+    values = [node.get_parameter(spec.name) for spec in SPECS]
+    result = check(values)
+    if not result.successful:
+        raise ConfigError(result.reason)
+    return Parameters(**{value.name: value.value for value in values})
+
+
+def check(parameters: Sequence[Parameter]) -> SetParametersResult:
+    """Say whether these values may be set, and if not, why (ranges and types are rclpy's to check)."""
+    known = {spec.name: spec for spec in SPECS}
+    for parameter in parameters:
+        spec = known.get(parameter.name)
+        if spec is not None and spec.choices and parameter.value not in spec.choices:
+            choices = ", ".join(spec.choices)
+            reason = f"{parameter.name} = '{parameter.value}' is unknown; choose one of {choices}"
+            return SetParametersResult(successful=False, reason=reason)
+    return SetParametersResult(successful=True)
+
+
+def _descriptor(spec: Spec) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(description=spec.description, read_only=not spec.live)
+    if spec.choices:
+        descriptor.additional_constraints = f"one of {', '.join(spec.choices)}"
+    if isinstance(spec.default, float):
+        descriptor.floating_point_range = [FloatingPointRange(from_value=spec.low, to_value=spec.high)]
+    elif isinstance(spec.default, int) and not isinstance(spec.default, bool):
+        descriptor.integer_range = [IntegerRange(from_value=int(spec.low), to_value=int(spec.high))]
+    return descriptor

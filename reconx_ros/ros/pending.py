@@ -1,0 +1,106 @@
+"""Frames that wait for their pose: a short, bounded queue with a deadline."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconx_ros.ros.pose_source import PoseSource
+from reconx_ros.sources.transforms import Reason, TransformError
+
+Item = TypeVar("Item")
+
+PATIENCE_S = 5.0
+"""Seconds without any pose after which the user is told and other worlds than the map are tried."""
+
+_NEVER = (Reason.TOO_EARLY, Reason.GAP)
+
+
+@dataclass(frozen=True)
+class _Waiting(Generic[Item]):
+    item: Item
+    frame: str
+    stamp_ns: int
+    since: float
+
+
+class PoseQueue(Generic[Item]):
+    """Holds frames until their pose is known or their deadline has passed.
+
+    Before the first pose a frame may wait as long as ``PATIENCE_S``, for transforms may start late;
+    afterwards ``timeout`` seconds. The oldest leaves when the queue is full.
+
+    Args:
+        poses: where poses come from.
+        timeout: seconds a frame may wait once poses have been seen.
+        complain: called with a kind and a line when poses do not arrive.
+        capacity: most frames that wait.
+        clock: monotonic seconds.
+
+    Attributes:
+        dropped: number of frames dropped, by reason.
+    """
+
+    def __init__(
+        self,
+        poses: PoseSource,
+        timeout: float,
+        complain: Callable[[str, str], None],
+        capacity: int = 30,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.dropped: Counter[str] = Counter()
+        self._poses, self._timeout, self._complain = poses, timeout, complain
+        self._capacity, self._clock = capacity, clock
+        self._waiting: deque[_Waiting[Item]] = deque()
+        self._begun: float | None = None
+
+    def __len__(self) -> int:
+        """Return the number of frames that wait."""
+        return len(self._waiting)
+
+    def push(self, item: Item, camera_frame: str, stamp_ns: int) -> None:
+        """Add a frame, in order of stamp."""
+        now = self._clock()
+        self._begun = now if self._begun is None else self._begun
+        self._waiting.append(_Waiting(item, camera_frame, stamp_ns, now))
+        if len(self._waiting) > self._capacity:
+            self._drop(self._waiting.popleft(), None)
+
+    def ready(self) -> list[tuple[Item, NDArray[np.float64]]]:
+        """Return the frames whose pose is known by now, with world_from_camera, in order of stamp."""
+        found: list[tuple[Item, NDArray[np.float64]]] = []
+        while self._waiting:
+            head = self._waiting[0]
+            try:
+                pose = self._poses.pose(head.frame, head.stamp_ns, self._impatient())
+            except TransformError as err:
+                if err.reason not in _NEVER and self._clock() - head.since < self._deadline():
+                    return found
+                self._drop(self._waiting.popleft(), err)
+                continue
+            self._waiting.popleft()
+            found.append((head.item, pose))
+        return found
+
+    def clear(self) -> None:
+        """Drop all that wait (time jumped)."""
+        self.dropped["time jumped"] += len(self._waiting)
+        self._waiting.clear()
+
+    def _impatient(self) -> bool:
+        return self._begun is not None and self._clock() - self._begun >= PATIENCE_S
+
+    def _deadline(self) -> float:
+        return self._timeout if self._poses.world else max(self._timeout, PATIENCE_S)
+
+    def _drop(self, frame: _Waiting[Item], err: TransformError | None) -> None:
+        self.dropped["no pose"] += 1
+        if err is not None:
+            after = "" if self._poses.world else f" after {self._deadline():g} s"
+            line = str(err).replace("; frames seen", f"{after}; frames seen")
+            self._complain(f"pose {err.reason.value}", f"frames without a pose: {line}")

@@ -1,0 +1,217 @@
+"""One mapping session: what ingest, the worker and the publishers have to do with each other."""
+
+import itertools
+import queue
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sensor_msgs.msg
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from reconx_msgs.msg import MapStatus
+
+from reconx_ros.config import ReconxConfig
+from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.ros.complaints import Complaints
+from reconx_ros.ros.envelope import Envelope
+from reconx_ros.ros.ingest import Ingest, IngestSettings
+from reconx_ros.ros.inputs import image_topics
+from reconx_ros.ros.link import (
+    Activity,
+    Added,
+    AddKeyframe,
+    Answer,
+    Begin,
+    Load,
+    MapUpdate,
+    Pause,
+    Refused,
+    Reply,
+    Reset,
+    Save,
+    Stop,
+    Trouble,
+)
+from reconx_ros.ros.onboard import OnboardWorker
+from reconx_ros.ros.outputs import Outputs
+from reconx_ros.ros.parameters import Parameters
+from reconx_ros.ros.pose_source import Frames, LivePoses
+from reconx_ros.ros.status import MapState, Rates, clock_warning, drops, map_status
+
+SAVE_TIMEOUT_S = 120.0
+"""Seconds the end of the node waits for the map to be written."""
+
+
+class Session:
+    """From ``configure`` to ``cleanup``: the map lives as long as this.
+
+    Replies of the worker come in a thread of their own and are published from there; rclpy's
+    publishers allow that, and the executor stays free for images.
+
+    Args:
+        node: for the log, the clock and publishers.
+        parameters: of the node.
+        config: every stage's settings.
+    """
+
+    def __init__(self, node: Node, parameters: Parameters, config: ReconxConfig) -> None:
+        self._node, self._parameters, self._log = node, parameters, node.get_logger()
+        self.folder = parameters.output_folder
+        self.complaints = Complaints(self._log.warning)
+        self.state = MapState()
+        self.outputs = Outputs(
+            node,
+            lambda: float(node.get_parameter("min_confidence").value),
+            lambda: bool(node.get_parameter("publish_generated_points").value),
+        )
+        frames = Frames(
+            parameters.map_frame, parameters.odom_frame, parameters.base_frame, parameters.max_pose_gap
+        )
+        self.poses = LivePoses(frames, parameters.pose_source)
+        self._epoch, self._requests, self._saving = 0, itertools.count(1), 0
+        self._waiting: dict[int, Callable[[Answer], None]] = {}
+        self._lock = threading.Lock()
+        rescue = self.folder if parameters.autosave else None
+        begin = Begin(config, parameters.min_keyframes, parameters.map_period, rescue)
+        self.worker = OnboardWorker(begin, self._received, self._log.error)
+        self.ingest = Ingest(
+            self._ingest_settings(),
+            config.keyframes,
+            self.poses,
+            _unpack,
+            self._accept,
+            self.complaints.say,
+            lambda: self.worker.behind,
+        )
+        self._rates = Rates()
+
+    @property
+    def world(self) -> str:
+        """Frame of the map."""
+        return self.poses.world or self._parameters.map_frame
+
+    def pause(self, paused: bool) -> None:
+        """Ignore frames and stop refining, or go on."""
+        self.ingest.paused = paused
+        self.worker.send(Pause(paused))
+
+    def reset(self) -> None:
+        """Forget the map and all keyframes."""
+        with self._lock:
+            self._epoch += 1
+            self.state.reset()
+        self.ingest.reset()
+        self.worker.send(Reset(self._epoch))
+
+    def save(self, folder: Path | None, answered: Callable[[Answer], None]) -> None:
+        """Save the map (to the output folder where ``None``); ``answered`` is called in a thread."""
+        self._saving += 1
+        self.worker.send(Save(self._expect(answered), folder or self.folder))
+
+    def load(self, folder: Path | None, answered: Callable[[Answer], None]) -> None:
+        """Replace the map by a saved one; ``answered`` is called in a thread."""
+        self.worker.send(Load(self._expect(answered), folder or self.folder))
+
+    def finish(self, save: bool) -> Answer:
+        """End the session: take in what is being unpacked, save where asked, stop the worker."""
+        self.ingest.close()
+        if not self.worker.holds:
+            self.worker.kill()
+            return Answer(0, "no_map", "there is no map to save: no keyframe has come")
+        answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        deadline = time.monotonic() + SAVE_TIMEOUT_S
+        while self.worker.state == "lost" and time.monotonic() < deadline:
+            time.sleep(0.1)  # one that has just died comes back and is told everything first
+        number = self._expect(answers.put)
+        self.worker.send(Stop(number, self.folder if save else None))
+        try:
+            answer = answers.get(timeout=SAVE_TIMEOUT_S)
+        except queue.Empty:
+            return Answer(number, "failed", f"the worker did not answer in {SAVE_TIMEOUT_S:g} s")
+        self.worker.join(10.0)
+        return answer
+
+    def status(self) -> MapStatus:
+        """Return the status now."""
+        now = self._node.get_clock().now().nanoseconds
+        status = map_status(self.state, self.world, now)
+        ingest, latest = self.ingest, self.ingest.latest_ns
+        rates = self._rates.step(ingest.received)
+        status.image_rate_hz, status.depth_rate_hz = rates.get("image", 0.0), rates.get("depth", 0.0)
+        status.stamp_age_s = float("nan") if latest is None else (now - latest) / 1e9
+        status.frames_received = ingest.received["image"]
+        status.queue = ingest.waiting + self.worker.behind
+        dropped = ingest.dropped
+        status.tf_failures = dropped["no pose"]
+        status.drop_reasons, status.drop_counts = drops(dropped)
+        status.worker, status.paused = self.worker.state, ingest.paused
+        status.state = self._state()
+        warning = clock_warning(now, latest)
+        status.warnings = [warning] if warning else []
+        return status
+
+    def _state(self) -> str:
+        if self.worker.state == "stopped":
+            return "error"
+        if self._saving:
+            return "saving"
+        if self.ingest.paused:
+            return "paused"
+        return "mapping" if self.state.keyframes or self.worker.behind else "waiting"
+
+    def _ingest_settings(self) -> IngestSettings:
+        values = self._parameters
+        depth = "" if values.depth_mode == "none" else image_topics(self._node, "depth")[0]
+        return IngestSettings(
+            image_topics(self._node, "image")[0],
+            depth,
+            values.depth_mode,
+            values.slop,
+            values.tf_timeout,
+            values.max_backlog,
+        )
+
+    def _accept(self, keyframe: Keyframe, camera_frame: str) -> None:
+        self.worker.send(AddKeyframe(keyframe, camera_frame))
+
+    def _expect(self, answered: Callable[[Answer], None]) -> int:
+        number = next(self._requests)
+        with self._lock:
+            self._waiting[number] = answered
+        return number
+
+    def _received(self, reply: Reply) -> None:
+        """Handle a reply, in the link's thread: an error here must not end it."""
+        try:
+            self._handle(reply)
+        except Exception as err:
+            self.complaints.say("reply", f"{type(reply).__name__}: {type(err).__name__}: {err}")
+
+    def _handle(self, reply: Reply) -> None:
+        if isinstance(reply, Added) and reply.epoch == self._epoch:
+            self.outputs.keyframe(reply)
+        elif isinstance(reply, MapUpdate) and reply.epoch == self._epoch:
+            self.state.map_came(reply)
+            self.outputs.map(reply, self.world)
+        elif isinstance(reply, Activity):
+            self.state.activity_came(reply)
+        elif isinstance(reply, Refused):
+            self.complaints.say("refused", f"keyframe {reply.name} is left out: {reply.why}")
+        elif isinstance(reply, Trouble):
+            self.complaints.say(reply.line, reply.line)
+        elif isinstance(reply, Answer):
+            self._answer(reply)
+
+    def _answer(self, answer: Answer) -> None:
+        with self._lock:
+            answered = self._waiting.pop(answer.request, None)
+            self._saving = 0
+        if answered is not None:
+            answered(answer)
+
+
+def _unpack(envelope: Envelope) -> Any:  # noqa: ANN401
+    return deserialize_message(envelope.payload, getattr(sensor_msgs.msg, envelope.kind))

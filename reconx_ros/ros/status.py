@@ -1,0 +1,174 @@
+"""What the node tells about itself: ``~/status``, ``/diagnostics``, and what it misses."""
+
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from reconx_msgs.msg import MapStatus
+
+from reconx_ros.ros.link import Activity, MapUpdate
+from reconx_ros.ros.messages import finite, header
+
+HOUR_S = 3600.0
+SILENCE_S = 5.0
+"""Seconds without input after which the user is told."""
+
+
+@dataclass
+class MapState:
+    """The map and the worker as last heard of."""
+
+    version: int = 0
+    keyframes: int = 0
+    points: int = 0
+    gaussians: int = 0
+    loss: float | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    stage: str = ""
+    fraction: float = 0.0
+    worker_memory: int = 0
+
+    def map_came(self, update: MapUpdate) -> None:
+        """Take note of a map."""
+        self.version += 1
+        self.keyframes, self.loss = len(update.views), update.loss
+        self.points, self.gaussians = len(update.points), len(update.gaussians)
+        self.seconds = update.seconds
+
+    def activity_came(self, activity: Activity) -> None:
+        """Take note of what the worker is doing."""
+        self.stage, self.fraction = activity.stage, activity.fraction
+        self.worker_memory = activity.memory_bytes or self.worker_memory
+
+    def reset(self) -> None:
+        """Forget the map; the version goes on counting."""
+        self.keyframes = self.points = self.gaussians = 0
+        self.loss, self.seconds = None, {}
+
+
+class Rates:
+    """Messages a second, by kind, over the time between two calls of ``step``."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: Counter[str] = Counter()
+        self._at = clock()
+
+    def step(self, received: Counter[str]) -> dict[str, float]:
+        """Return the rates since the last call."""
+        now = self._clock()
+        span = max(now - self._at, 1e-3)
+        rates = {kind: (count - self._last[kind]) / span for kind, count in received.items()}
+        self._last, self._at = Counter(received), now
+        return rates
+
+
+class SilenceWatch:
+    """Notices that an input has brought nothing for ``SILENCE_S`` seconds."""
+
+    def __init__(self, needed: tuple[str, ...], clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._heard = dict.fromkeys(needed, (0, clock()))
+
+    def silent(self, received: Counter[str]) -> list[str]:
+        """Return the needed inputs that have been silent for too long."""
+        now = self._clock()
+        for kind, (count, _) in self._heard.items():
+            if received[kind] != count:
+                self._heard[kind] = (received[kind], now)
+        return [kind for kind, (_, at) in self._heard.items() if now - at >= SILENCE_S]
+
+
+def silence_line(
+    silent: list[str],
+    topics: Mapping[str, str],
+    received: Counter[str],
+    mode: str,
+    available: Mapping[str, list[str]],
+) -> str:
+    """Return the line that says which inputs bring nothing and what could be used instead.
+
+    Args:
+        silent: inputs that bring nothing.
+        topics: topic names of every input.
+        received: messages by input.
+        mode: how images are matched, for the reader.
+        available: names of existing topics of the right type, by silent input.
+    """
+    counts = ", ".join(f"{kind} on {topic}: {received[kind]}" for kind, topic in topics.items())
+    found = "; ".join(f"{kind}: {', '.join(available.get(kind, [])) or 'none'}" for kind in silent)
+    missing = " and ".join(silent)
+    return (
+        f"no {missing} in {SILENCE_S:g} s. Messages so far: {counts} ({mode}). "
+        f"Topics of the right type: {found}"
+    )
+
+
+def clock_warning(now_ns: int, stamp_ns: int | None) -> str:
+    """Return a warning where the image stamps are an hour or more off the node's clock, else nothing."""
+    age = 0.0 if stamp_ns is None or now_ns == 0 else (now_ns - stamp_ns) / 1e9
+    if abs(age) < HOUR_S:
+        return ""
+    return (
+        f"image stamps are {abs(age) / HOUR_S:.1f} h off the node's clock: "
+        "set use_sim_time and play the bag with --clock"
+    )
+
+
+def drops(counts: Counter[str]) -> tuple[list[str], list[int]]:
+    """Return drop reasons as identifiers (``no_pose``) and their counts, most frequent first."""
+    items = [(reason.replace(" ", "_"), count) for reason, count in counts.most_common() if count]
+    return [reason for reason, _ in items], [count for _, count in items]
+
+
+def memory_bytes() -> int:
+    """Return the resident memory of this process in bytes, 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0
+
+
+def map_status(state: MapState, world: str, now_ns: int) -> MapStatus:
+    """Return a status with what ``state`` holds; the node fills in its input side."""
+    status = MapStatus(header=header(world, now_ns), map_version=state.version)
+    status.stage, status.progress = state.stage, state.fraction if state.stage else math.nan
+    status.keyframes, status.cloud_points = state.keyframes, state.points
+    status.gaussians, status.loss = state.gaussians, finite(state.loss)
+    status.stage_names = list(state.seconds)
+    status.stage_seconds = [float(value) for value in state.seconds.values()]
+    status.memory_bytes, status.worker_memory_bytes = memory_bytes(), state.worker_memory
+    return status
+
+
+def diagnostics(status: MapStatus, name: str) -> DiagnosticArray:
+    """Return ``status`` as diagnostics: a warning where there are warnings, an error without a worker."""
+    level, message = DiagnosticStatus.OK, status.state
+    if status.warnings:
+        level, message = DiagnosticStatus.WARN, status.warnings[0]
+    if status.worker in ("lost", "stopped"):
+        level, message = DiagnosticStatus.ERROR, f"worker {status.worker}"
+    values = {
+        "state": status.state,
+        "worker": status.worker,
+        "image rate (Hz)": f"{status.image_rate_hz:.1f}",
+        "depth rate (Hz)": f"{status.depth_rate_hz:.1f}",
+        "stamp age (s)": f"{status.stamp_age_s:.3f}",
+        "queue": status.queue,
+        "keyframes": status.keyframes,
+        "points": status.cloud_points,
+        "gaussians": status.gaussians,
+        "memory (MB)": status.memory_bytes // 2**20,
+        "worker memory (MB)": status.worker_memory_bytes // 2**20,
+        **{f"dropped: {r}": c for r, c in zip(status.drop_reasons, status.drop_counts, strict=True)},
+    }
+    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+    entry = DiagnosticStatus(
+        level=level, name=f"{name}: map", message=message, hardware_id=name, values=pairs
+    )
+    return DiagnosticArray(header=status.header, status=[entry])
