@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401  messages are classes that rosbags makes at run time
 """Small bags, written through rosbags in every format."""
 
 from collections.abc import Iterable

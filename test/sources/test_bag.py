@@ -1,31 +1,41 @@
 """Bags of every format and encoding give the same frames; bad ones give one clear line."""
 
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 import pytest
 
 from reconx_ros.errors import SourceError
+from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.sources.config import SourceConfig
 from reconx_ros.sources.open import open_source
+from reconx_ros.sources.protocol import SourceReport
+
+if TYPE_CHECKING:
+    from conftest import Bags
 
 KINDS = ("mcap", "db3", "bag")
 COLOUR_TOPIC = "/camera/color/image_raw"
 DEPTH_TOPIC = "/camera/aligned_depth_to_color/image_raw"
 
 
-def read(path, **config):
+def read(path: Path, **config: object) -> tuple[list[Keyframe], SourceReport]:
     with open_source(path, SourceConfig(**config)) as source:
         return list(source.frames()), source.report
 
 
-def error_of(path, **config):
+def error_of(path: Path, **config: object) -> str:
     with pytest.raises(SourceError) as caught:
         read(path, **config)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def check_frames(frames, recording, count=4):
+def check_frames(frames: list[Keyframe], recording: SimpleNamespace, count: int = 4) -> None:
     """Compare images, depth, stamps and poses with what was written."""
     assert [frame.name for frame in frames] == [f"{i:06d}" for i in range(count)]
     for index, frame in enumerate(frames):
@@ -43,10 +53,12 @@ def check_frames(frames, recording, count=4):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("colour", ["rgb8", "bgr8", "bgra8", "png"])
-def test_every_format_gives_the_same_frames(bags, recording, kind, colour):
+def test_every_format_gives_the_same_frames(
+    bags: "Bags", recording: SimpleNamespace, kind: str, colour: str
+) -> None:
     make = bags.messages(kind)
 
-    def image(stamp, index):
+    def image(stamp: int, index: int) -> tuple[str, object]:
         rgb = recording.scene(index)[0]
         if colour == "png":
             data = cv2.imencode(".png", rgb[..., ::-1])[1].reshape(-1)
@@ -66,10 +78,12 @@ def test_every_format_gives_the_same_frames(bags, recording, kind, colour):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", ["32FC1", "png16", "png32"])
-def test_every_depth_encoding_gives_the_same_depth(bags, recording, kind, form):
+def test_every_depth_encoding_gives_the_same_depth(
+    bags: "Bags", recording: SimpleNamespace, kind: str, form: str
+) -> None:
     make = bags.messages(kind)
 
-    def depth(stamp, index):
+    def depth(stamp: int, index: int) -> tuple[str, object]:
         millimetres = recording.scene(index)[1]
         metres = np.where(millimetres, millimetres * np.float32(1e-3), np.nan).astype(np.float32)
         if form == "32FC1":
@@ -89,20 +103,20 @@ def test_every_depth_encoding_gives_the_same_depth(bags, recording, kind, form):
     check_frames(frames, recording)
 
 
-def test_chunks_compressed_with_zstd(bags, recording):
+def test_chunks_compressed_with_zstd(bags: "Bags", recording: SimpleNamespace) -> None:
     path = bags.write("mcap", recording.entries(bags.messages("mcap")), zstd=True)
     check_frames(read(path)[0], recording)
 
 
 @pytest.mark.parametrize("kind", ["mcap", "db3"])
-def test_a_file_or_a_folder_without_metadata(bags, recording, kind):
+def test_a_file_or_a_folder_without_metadata(bags: "Bags", recording: SimpleNamespace, kind: str) -> None:
     path = bags.write(kind, recording.entries(bags.messages(kind)))
     (path / "metadata.yaml").unlink()
     check_frames(read(path)[0], recording)
     check_frames(read(next(path.glob(f"*.{kind}")))[0], recording)
 
 
-def test_a_split_recording_is_read_in_natural_order(bags, recording):
+def test_a_split_recording_is_read_in_natural_order(bags: "Bags", recording: SimpleNamespace) -> None:
     entries = recording.entries(bags.messages("mcap"), frames=12)
     folder = bags.folder / "split"
     folder.mkdir()
@@ -121,8 +135,8 @@ def test_a_split_recording_is_read_in_natural_order(bags, recording):
     [(False, (), 1.0), (True, (), 0.0), (True, ("/tf",), 0.0), (False, ("/odom",), 1.0)],
 )
 def test_poses_fall_back_from_map_to_odom_to_the_odometry_topic(
-    bags, recording, skip_static_map, skip, height
-):
+    bags: "Bags", recording: SimpleNamespace, skip_static_map: bool, skip: tuple[str, ...], height: float
+) -> None:
     make = bags.messages("mcap")
     entries = recording.entries(make, skip=skip)
     if skip_static_map:
@@ -139,7 +153,9 @@ def test_poses_fall_back_from_map_to_odom_to_the_odometry_topic(
     assert not report.warnings
 
 
-def test_without_any_pose_frames_come_unposed_with_one_warning(bags, recording):
+def test_without_any_pose_frames_come_unposed_with_one_warning(
+    bags: "Bags", recording: SimpleNamespace
+) -> None:
     path = bags.write("mcap", recording.entries(bags.messages("mcap"), skip=("/tf", "/tf_static", "/odom")))
     frames, report = read(path)
     assert [frame.posed for frame in frames] == [False] * 4
@@ -147,14 +163,14 @@ def test_without_any_pose_frames_come_unposed_with_one_warning(bags, recording):
     assert report.warnings == ["frames without a pose: no transform map -> camera; frames seen: none"]
 
 
-def test_a_gap_in_the_poses_is_not_interpolated(bags, recording):
+def test_a_gap_in_the_poses_is_not_interpolated(bags: "Bags", recording: SimpleNamespace) -> None:
     path = bags.write("mcap", recording.entries(bags.messages("mcap")))
     frames, report = read(path, max_pose_gap=0.05)
     assert [frame.posed for frame in frames] == [False] * 4
     assert len(report.warnings) == 1 and "gap of 0.100 s (at most 0.05 s)" in report.warnings[0]
 
 
-def test_names_do_not_change_with_start_and_duration(bags, recording):
+def test_names_do_not_change_with_start_and_duration(bags: "Bags", recording: SimpleNamespace) -> None:
     path = bags.write("mcap", recording.entries(bags.messages("mcap"), frames=8))
     everything, _ = read(path)
     # recording begins 0.25 s before the first image (static transforms come first)
@@ -165,10 +181,10 @@ def test_names_do_not_change_with_start_and_duration(bags, recording):
     np.testing.assert_allclose(some[0].camera.world_from_camera, everything[2].camera.world_from_camera)
 
 
-def test_depth_outside_the_slop_leaves_the_frame_out(bags, recording):
+def test_depth_outside_the_slop_leaves_the_frame_out(bags: "Bags", recording: SimpleNamespace) -> None:
     make = bags.messages("mcap")
 
-    def depth(stamp, index):
+    def depth(stamp: int, index: int) -> tuple[str, object]:
         return DEPTH_TOPIC, make.image(
             stamp + (60_000_000 if index == 2 else 0), "camera", "16UC1", recording.scene(index)[1]
         )
@@ -181,7 +197,7 @@ def test_depth_outside_the_slop_leaves_the_frame_out(bags, recording):
     assert [frame.depth is None for frame in alone] == [False, False, True, False]
 
 
-def test_nan_infinite_and_negative_depth_is_unknown(bags, recording):
+def test_nan_infinite_and_negative_depth_is_unknown(bags: "Bags", recording: SimpleNamespace) -> None:
     make = bags.messages("mcap")
     values = np.full((36, 48), 2.0, np.float32)
     values[0, :5] = np.nan, np.inf, -np.inf, -1.0, 0.0
@@ -195,27 +211,33 @@ def test_nan_infinite_and_negative_depth_is_unknown(bags, recording):
     assert np.isnan(depth[0, :5]).all() and (depth.reshape(-1)[5:] == 2.0).all()
 
 
-def test_unknown_encoding_is_named_with_the_known_ones(bags, recording):
+def test_unknown_encoding_is_named_with_the_known_ones(bags: "Bags", recording: SimpleNamespace) -> None:
     make = bags.messages("mcap")
-    image = lambda stamp, index: (
-        COLOUR_TOPIC,
-        make.image(stamp, "camera", "nv99", recording.scene(index)[0]),
-    )  # noqa: E731
+
+    def image(stamp: int, index: int) -> tuple[str, object]:
+        return (
+            COLOUR_TOPIC,
+            make.image(stamp, "camera", "nv99", recording.scene(index)[0]),
+        )
+
     line = error_of(bags.write("mcap", recording.entries(make, image=image)))
     assert "'nv99'" in line and "rgb8" in line and "bayer_rggb8" in line
 
 
-def test_image_of_another_size_than_its_camera_info(bags, recording):
+def test_image_of_another_size_than_its_camera_info(bags: "Bags", recording: SimpleNamespace) -> None:
     make = bags.messages("mcap")
-    image = lambda stamp, index: (
-        COLOUR_TOPIC,
-        make.image(stamp, "camera", "rgb8", recording.scene(index)[0][:30]),
-    )  # noqa: E731
+
+    def image(stamp: int, index: int) -> tuple[str, object]:
+        return (
+            COLOUR_TOPIC,
+            make.image(stamp, "camera", "rgb8", recording.scene(index)[0][:30]),
+        )
+
     line = error_of(bags.write("mcap", recording.entries(make, image=image)))
     assert "48 x 30" in line and "48 x 36" in line and COLOUR_TOPIC in line
 
 
-def test_zero_k_is_an_uncalibrated_camera(bags, recording):
+def test_zero_k_is_an_uncalibrated_camera(bags: "Bags", recording: SimpleNamespace) -> None:
     make = bags.messages("db3")
     entries = recording.entries(make, skip=("/camera/color/camera_info",))
     info = make.camera_info(recording.start_ns, "camera", 48, 36, [0.0] * 9)
@@ -224,14 +246,16 @@ def test_zero_k_is_an_uncalibrated_camera(bags, recording):
     assert "uncalibrated" in line and "K = [0, 0" in line
 
 
-def test_missing_camera_info_lists_the_topics(bags, recording):
+def test_missing_camera_info_lists_the_topics(bags: "Bags", recording: SimpleNamespace) -> None:
     skip = ("/camera/color/camera_info", "/camera/aligned_depth_to_color/camera_info")
     line = error_of(bags.write("bag", recording.entries(bags.messages("bag"), skip=skip)))
     assert "CameraInfo" in line and f"{COLOUR_TOPIC} (sensor_msgs/msg/Image)" in line
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_topic_of_the_right_type_lists_what_there_is(bags, recording, kind):
+def test_no_topic_of_the_right_type_lists_what_there_is(
+    bags: "Bags", recording: SimpleNamespace, kind: str
+) -> None:
     make = bags.messages(kind)
     entries = recording.entries(make, skip=(COLOUR_TOPIC, DEPTH_TOPIC))
     line = error_of(bags.write(kind, entries))
@@ -239,31 +263,31 @@ def test_no_topic_of_the_right_type_lists_what_there_is(bags, recording, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_empty_bag_says_so(bags, kind):
+def test_an_empty_bag_says_so(bags: "Bags", kind: str) -> None:
     assert "no message" in error_of(bags.write(kind, []))
 
 
-def test_a_configured_topic_of_another_type(bags, recording):
+def test_a_configured_topic_of_another_type(bags: "Bags", recording: SimpleNamespace) -> None:
     path = bags.write("mcap", recording.entries(bags.messages("mcap")))
     line = error_of(path, image_topic="/odom")
     assert "/odom" in line and "sensor_msgs/msg/Image" in line
 
 
-def test_damaged_images_are_counted_and_the_others_used(bags, recording):
+def test_damaged_images_are_counted_and_the_others_used(bags: "Bags", recording: SimpleNamespace) -> None:
     make = bags.messages("mcap")
 
-    def image(stamp, index):
+    def image(stamp: int, index: int) -> tuple[str, object]:
         pixels = recording.scene(index)[0]
         return COLOUR_TOPIC, make.image(
             stamp, "camera", "rgb8", pixels[:20] if index == 1 else pixels, height=36
         )
 
-    frames, report = read(bags.write("mcap", recording.entries(make, image=lambda s, i: image(s, i))))
+    frames, report = read(bags.write("mcap", recording.entries(make, image=image)))
     assert [frame.name for frame in frames] == ["000000", "000002", "000003"]
     assert report.dropped == {"damaged image": 1} and len(report.warnings) == 1
 
 
-def test_distortion_is_undone(bags, recording):
+def test_distortion_is_undone(bags: "Bags", recording: SimpleNamespace) -> None:
     make = bags.messages("mcap")
     entries = recording.entries(make, skip=("/camera/color/camera_info",))
     info = make.camera_info(
@@ -278,7 +302,7 @@ def test_distortion_is_undone(bags, recording):
     assert np.abs(frame.image.astype(int) - recording.scene(0)[0]).max() > 5
 
 
-def test_redkitchen(redkitchen_bag):
+def test_redkitchen(redkitchen_bag: Path) -> None:
     frames, report = read(redkitchen_bag)
     assert len(frames) == 80 and not report.partial and not report.dropped and not report.warnings
     frame = frames[40]
@@ -288,7 +312,7 @@ def test_redkitchen(redkitchen_bag):
     assert 0.5 < np.isfinite(frame.depth).mean() < 0.95 and 0.5 < np.nanmedian(frame.depth) < 4
 
 
-def test_redkitchen_geometry_holds_between_frames(redkitchen_bag):
+def test_redkitchen_geometry_holds_between_frames(redkitchen_bag: Path) -> None:
     """Points of one frame, seen by the next: the median depth difference is that of the sensor."""
     frames, _ = read(redkitchen_bag, duration=2.0)
     first, second = frames[0], frames[4]
@@ -300,7 +324,7 @@ def test_redkitchen_geometry_holds_between_frames(redkitchen_bag):
     assert np.nanmedian(difference) < 0.01 and inside.mean() > 0.5
 
 
-def test_raw_depth_gives_the_same_map(redkitchen_bag, redkitchen_raw_bag):
+def test_raw_depth_gives_the_same_map(redkitchen_bag: Path, redkitchen_raw_bag: Path) -> None:
     shares = []
     for ready, raw in zip(
         read(redkitchen_bag, duration=4.0)[0][::4],
@@ -322,6 +346,6 @@ def test_raw_depth_gives_the_same_map(redkitchen_bag, redkitchen_raw_bag):
     assert within.min() > 0.94 and covered.min() > 0.999 and invented.min() > 0.98
 
 
-def test_edge_case_bag_fails_with_one_line(real_data):
+def test_edge_case_bag_fails_with_one_line(real_data: Callable[[str], Path]) -> None:
     line = error_of(real_data("edge_cases") / "soccer_goal_12.mcap")
     assert "no sensor_msgs/msg/CameraInfo for /camera/image_raw" in line
