@@ -92,7 +92,7 @@ def evaluate(
             "source": str(source),
             "inputs": [view.name for view in split.inputs],
             "hold_out": hold_out,
-            "config": config.model_dump(mode="json"),
+            "config": json.loads(config.model_dump_json()),
         },
         "gaussians": len(result.gaussians),
         "partial": split.partial or progress.cancelled(),

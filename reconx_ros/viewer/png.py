@@ -1,4 +1,4 @@
-"""Pictures as PNG."""
+"""Pictures as PNG, or as JPEG where a page holds many."""
 
 from pathlib import Path
 
@@ -21,6 +21,13 @@ def to_uint8(image: Picture) -> NDArray[np.uint8]:
 def encode_png(image: Picture) -> bytes:
     """Return an RGB image [H, W, 3] as the bytes of a PNG file."""
     _, data = cv2.imencode(".png", cv2.cvtColor(to_uint8(image), cv2.COLOR_RGB2BGR))
+    return bytes(data)
+
+
+def encode_jpeg(image: Picture) -> bytes:
+    """Return an RGB image [H, W, 3] as the bytes of a JPEG file."""
+    bgr = cv2.cvtColor(to_uint8(image), cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 88])
     return bytes(data)
 
 
