@@ -4,11 +4,14 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# Other prefixes than our own on AMENT_PREFIX_PATH mean that a ROS 2 is sourced.
+sourced=$(printf '%s' "${AMENT_PREFIX_PATH:-}" | tr ':' '\n' | grep -vxF -e "" -e "$PWD/.venv" | tr '\n' ' ')
+
 # A command can exist and yet not run (version managers put such shims on the PATH), and a sourced
 # ROS 2 works only with the Python it was built for.
 works() {
     "$1" -c 'import sys; assert (3, 10) <= sys.version_info < (3, 13)' >/dev/null 2>&1 || return 1
-    [ -z "${AMENT_PREFIX_PATH:-}" ] || "$1" -c 'import rclpy' >/dev/null 2>&1
+    [ -z "$sourced" ] || "$1" -c 'import rclpy' >/dev/null 2>&1
 }
 
 for python in ${PYTHON:-python3.11 python3.12 python3.10 python3}; do
@@ -17,8 +20,8 @@ for python in ${PYTHON:-python3.11 python3.12 python3.10 python3}; do
     fi
 done
 
-if [ -n "${AMENT_PREFIX_PATH:-}" ]; then
-    echo "Error: ROS 2 is sourced ($AMENT_PREFIX_PATH), but no Python 3.10 to 3.12 here can import its rclpy" >&2
+if [ -n "$sourced" ]; then
+    echo "Error: ROS 2 is sourced (${sourced% }), but no Python 3.10 to 3.12 here can import its rclpy" >&2
 else
     echo "Error: no Python 3.10 to 3.12 found; install one or name it: make setup PYTHON=/path/to/python3.11" >&2
 fi

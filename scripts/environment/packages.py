@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from console import run, say
+from console import clean_environment, run, say
 from stamps import Stamps, digest_of
 from venv_python import VenvPython
 
@@ -33,7 +33,7 @@ def install_project(root: Path, venv: VenvPython, stamps: Stamps) -> None:
         return
     say("installing reconx_ros (editable)")
     command = [*_pip_install(venv), "--no-deps", "--no-build-isolation", "-e", root]
-    run(command, "reconx_ros could not be installed", quiet=True)
+    run(command, "reconx_ros could not be installed", _pip_environment(), quiet=True)
     stamps.record("project", digest)
 
 
@@ -55,10 +55,19 @@ def _install(venv: VenvPython, stamps: Stamps, step: str, *requirements: Path) -
     say(f"installing {', '.join(path.name for path in requirements)} (the first time takes a few minutes)")
     remove_half_installed(venv.site_packages)
     files = [word for path in requirements for word in ("-r", path)]
-    run([*_pip_install(venv), *files], f"pip could not install {step}")
+    run([*_pip_install(venv), *files], f"pip could not install {step}", _pip_environment())
     stamps.record(step, digest)
 
 
 def _pip_install(venv: VenvPython) -> list[str | Path]:
+    # Byte code is made when a module is first imported: making it for all takes longer than the rest.
+    options = ["--no-compile", "--disable-pip-version-check"]
     quiet = [] if sys.stdout.isatty() else ["-q"]
-    return [venv.executable, "-m", "pip", "install", "--disable-pip-version-check", *quiet]
+    return [venv.executable, "-m", "pip", "install", *options, *quiet]
+
+
+def _pip_environment() -> dict[str, str]:
+    """Return our variables without PYTHONPATH: what a sourced ROS brings is not installed here."""
+    variables = clean_environment()
+    variables.pop("PYTHONPATH", None)
+    return variables
