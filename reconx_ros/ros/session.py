@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import rclpy
 import sensor_msgs.msg
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
@@ -191,11 +192,13 @@ class Session:
             self.complaints.say("reply", f"{type(reply).__name__}: {type(err).__name__}: {err}")
 
     def _handle(self, reply: Reply) -> None:
-        if isinstance(reply, Added) and reply.epoch == self._epoch:
-            self.outputs.keyframe(reply)
-        elif isinstance(reply, MapUpdate) and reply.epoch == self._epoch:
-            self.state.map_came(reply)
-            self.outputs.map(reply, self.world)
+        if isinstance(reply, Added):
+            if reply.epoch == self._epoch and rclpy.ok():
+                self.outputs.keyframe(reply)
+        elif isinstance(reply, MapUpdate):
+            if reply.epoch == self._epoch and rclpy.ok():
+                self.state.map_came(reply)
+                self.outputs.map(reply, self.world)
         elif isinstance(reply, Activity):
             self.state.activity_came(reply)
         elif isinstance(reply, Refused):

@@ -1,0 +1,84 @@
+"""What the launch files decide: arguments to parameters and remappings. Plain values, no ``launch``."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+ARGUMENTS: Mapping[str, tuple[str, str]] = {
+    "namespace": ("", "Namespace of the node."),
+    "params_file": ("", "YAML file of parameters (default: reconx.yaml of this package)."),
+    "use_sim_time": ("", "Time from /clock; true whenever a bag is given."),
+    "autostart": ("", "Configure and activate the node at once."),
+    "use_respawn": ("false", "Start the node again when it dies."),
+    "log_level": ("info", "debug, info, warn, error or fatal."),
+    "rviz": ("false", "Also start RViz."),
+    "bag": ("", "Recording to play with /clock; empty: live input."),
+    "rate": ("1.0", "Speed at which the recording is played."),
+    "rgb_topic": ("image", "Colour images, raw or .../compressed."),
+    "depth_topic": ("depth", "Depth images, raw or .../compressedDepth."),
+    "camera_info_topic": ("camera_info", "Calibration of the colour camera."),
+    "depth_camera_info_topic": ("", "Calibration of the depth camera (default: beside depth_topic)."),
+    "odom_topic": ("odom", "Odometry, where poses do not come from TF."),
+    "map_frame": ("", "World frame of the map."),
+    "odom_frame": ("", "World where TF does not join the map frame to the camera."),
+    "base_frame": ("", "Child frame of odometry messages that name none."),
+    "preset": ("", "fast, balanced or quality."),
+    "config_file": ("", "YAML file of stage settings over the preset."),
+    "output": ("", "Folder maps are saved to."),
+}
+"""Launch arguments: default and description. An empty value leaves what the YAML file says."""
+
+_PARAMETERS = ("map_frame", "odom_frame", "base_frame", "preset", "config_file", "output")
+
+
+def parameter_overrides(arguments: Mapping[str, str]) -> dict[str, str | bool]:
+    """Return the parameters given as launch arguments; they win over the YAML file.
+
+    Args:
+        arguments: values of ``ARGUMENTS``.
+    """
+    given: dict[str, str | bool] = {name: arguments[name] for name in _PARAMETERS if arguments[name]}
+    for name in ("use_sim_time", "autostart"):
+        if arguments[name]:
+            given[name] = truth(arguments[name])
+    if arguments["bag"]:
+        given["use_sim_time"] = True
+    return given
+
+
+def remappings(arguments: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return (from, to) for the node's inputs; compressed topics map onto compressed inputs."""
+    pairs = [
+        _image("image", "compressed", arguments["rgb_topic"]),
+        _image("depth", "compressedDepth", arguments["depth_topic"]),
+        ("camera_info", arguments["camera_info_topic"]),
+        ("depth_camera_info", arguments["depth_camera_info_topic"] or _beside(arguments["depth_topic"])),
+        ("odom", arguments["odom_topic"]),
+    ]
+    return [(name, topic) for name, topic in pairs if topic and name != topic]
+
+
+def play_command(arguments: Mapping[str, str]) -> list[str]:
+    """Return the command that plays the bag with /clock."""
+    return ["ros2", "bag", "play", arguments["bag"], "--clock", "100", "--rate", arguments["rate"]]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return variables to set: the Fast DDS profile in ``folder``, unless the user has chosen one."""
+    chosen = {"FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"} & set(os.environ)
+    return {} if chosen else {"FASTRTPS_DEFAULT_PROFILES_FILE": str(folder / "fastdds.xml")}
+
+
+def truth(text: str) -> bool:
+    """Return whether a launch argument says yes."""
+    return text.strip().lower() in ("true", "1", "yes", "on")
+
+
+def _image(name: str, suffix: str, topic: str) -> tuple[str, str]:
+    return (f"{name}/{suffix}", topic) if topic.endswith(f"/{suffix}") else (name, topic)
+
+
+def _beside(depth: str) -> str:
+    """Return the camera_info in the namespace of a depth topic; empty for the unmapped input."""
+    base = depth.removesuffix("/compressedDepth")
+    return f"{base.rpartition('/')[0]}/camera_info" if "/" in base else ""
