@@ -1,6 +1,7 @@
 """A bag as posed frames: one pass, in time order, holding only what waits for its depth or pose."""
 
 import logging
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from reconx_ros.keyframes.match import Match, StampMatcher
 from reconx_ros.sources.config import SourceConfig
 from reconx_ros.sources.encodings import DamagedImageError
 from reconx_ros.sources.frames import FrameBuilder
+from reconx_ros.sources.intrinsics import CalibrationError
 from reconx_ros.sources.messages import DamagedMessageError, RawMessage, parse
 from reconx_ros.sources.poses import RecordedPoses, stamp_ns
 from reconx_ros.sources.protocol import SourceReport
@@ -102,6 +104,7 @@ class _Reading:
         self._matcher: StampMatcher[_Image, _Image] = StampMatcher(round(config.slop * 1e9), depth=use)  # type: ignore[arg-type]
         self._poses = RecordedPoses(config, HISTORY_S)
         self._builder = FrameBuilder(topics.image, topics.depth)
+        self._end = math.inf if config.duration is None else config.start + config.duration
         self._pending: deque[Match[_Image, _Image]] = deque()
         self._colours = 0
         self._first_ns: int | None = None
@@ -115,7 +118,7 @@ class _Reading:
             if self._first_ns is None:
                 self._first_ns = message.log_ns
             elapsed = message.log_ns - self._first_ns
-            if elapsed > (self._config.start + self._config.duration) * 1e9 + LOOKAHEAD_NS:
+            if elapsed > self._end * 1e9 + LOOKAHEAD_NS:
                 break
             self._take(message, elapsed / 1e9)
             self._pending.extend(self._matcher.pop())
@@ -134,12 +137,12 @@ class _Reading:
                 self._take(first, 0.0)
 
     def _take(self, message: RawMessage, elapsed: float) -> None:
-        """Sort one message to where it belongs."""
+        """Parse one message and use it, unless it is an image of another part of the recording."""
         topics = self._topics
         image = message.topic in (topics.image, topics.depth)
         if message.topic == topics.image:
             self._colours += 1
-        within = self._config.start <= elapsed < self._config.start + self._config.duration
+        within = self._config.start <= elapsed < self._end
         if image and not within:
             return
         try:
@@ -147,7 +150,15 @@ class _Reading:
         except DamagedMessageError as err:
             self._drop("damaged message", err)
             return
-        if image:
+        try:
+            self._sort(message, content)
+        except CalibrationError as err:
+            self._refuse("bad camera_info", err)
+
+    def _sort(self, message: RawMessage, content: Any) -> None:  # noqa: ANN401
+        """Hand a parsed message to what it is for."""
+        topics = self._topics
+        if message.topic in (topics.image, topics.depth):
             self._take_image(message, content)
         elif message.topic in topics.tf or message.topic in topics.tf_static:
             self._poses.add_transforms(content, static=message.topic in topics.tf_static)
@@ -197,6 +208,9 @@ class _Reading:
         except DamagedImageError as err:
             self._drop("damaged image", err)
             return
+        except SourceError as err:
+            self._refuse("unreadable image", err)
+            return
         self._report.frames += 1
         yield frame
 
@@ -204,6 +218,12 @@ class _Reading:
         self._first_error = self._first_error or err
         self._report.dropped[reason] = self._report.dropped.get(reason, 0) + 1
         self._warn(str(err), once=reason)
+
+    def _refuse(self, reason: str, err: SourceError) -> None:
+        """Raise what is wrong with every frame; once frames were good, it is this message alone."""
+        if self._report.frames == 0:
+            raise err
+        self._drop(reason, err)
 
     def _finish(self) -> None:
         """Complete the report once everything was read."""
@@ -220,7 +240,7 @@ class _Reading:
         why = ", ".join(f"{count} x {reason}" for reason, count in self._report.dropped.items())
         return SourceError(
             f"{self._path}: no frame of {self._colours} images on {self._topics.image} "
-            f"from {self._config.start:g} s for {self._config.duration:g} s ({why or 'none in that time'})"
+            f"from {self._config.start:g} s to {self._end:g} s ({why or 'none in that time'})"
         )
 
     def _warn(self, line: str, once: str) -> None:

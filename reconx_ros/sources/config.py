@@ -24,4 +24,4 @@ class SourceConfig(Settings):
         True, description="leave out images without depth where the recording has a depth topic"
     )
     start: float = Field(0.0, ge=0, description="seconds into the recording")
-    duration: float = Field(float("inf"), gt=0, description="seconds to read")
+    duration: float | None = Field(None, gt=0, description="seconds to read; all by default")
