@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 from reconx_ros.camera import Camera
 from reconx_ros.errors import SourceError
 from reconx_ros.keyframes.keyframe import Keyframe
-from reconx_ros.simulation.messages import Messages
+from reconx_ros.simulation.messages import Message, Messages
 
 COLOR_FRAME = "camera_color_optical_frame"
 DEPTH_FRAME = "camera_depth_optical_frame"
@@ -162,7 +162,7 @@ class _Recorder:
             depth = make.image(stamp, COLOR_FRAME, millimetres(frame.depth), "16UC1")
             self._put("depth", stamp, depth)
 
-    def _put(self, key: str, stamp_ns: int, message: Any) -> None:
+    def _put(self, key: str, stamp_ns: int, message: Message) -> None:
         connection = self._connections[key]
         data = self._messages.typestore.serialize_cdr(message, connection.msgtype)
         self._writer.write(connection, stamp_ns, data)

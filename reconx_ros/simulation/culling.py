@@ -35,8 +35,8 @@ class Tiles:
         """Return [tiles, P] bool."""
         axis, angle = self._cones(view)
         toward = solids.centre[scene] - self._origin[0]
-        away = toward.norm(dim=1).clamp_min(1e-9)
-        radius = solids.half[scene].norm(dim=1)
+        away = toward.square().sum(1).sqrt().clamp_min(1e-9)
+        radius = solids.half[scene].square().sum(1).sqrt()
         width = torch.asin((radius / away).clamp(max=1.0))
         between = torch.acos((axis @ (toward / away[:, None]).T).clamp(-1, 1))
         return (between <= angle[:, None] + width + 1e-3) | (away <= radius)
@@ -60,7 +60,7 @@ class Tiles:
         sizes = torch.bincount(row * self._columns + column, minlength=len(self._solids))
         distance = torch.full((len(pixels),), torch.inf)
         solid = torch.zeros(len(pixels), dtype=torch.int64)
-        for rows, (slots, solids) in zip(order.split(sizes.tolist()), self._solids, strict=True):
+        for rows, (slots, solids) in zip(torch.split(order, sizes.tolist()), self._solids, strict=True):
             if len(rows) and len(slots):
                 found, index = cast(solids, self._origin, rays[rows][None])
                 distance[rows], solid[rows] = found[0], slots[index[0]]

@@ -28,7 +28,7 @@ def painting(texels: Texels) -> Tensor:
         other = cell_random(texels.seed * 0 + shape, texels.seed * 0 + 1, texels.seed)
         centre = (random[:, :2] * 1.8 - 0.9) * spread
         away = (at + 0.12 * noise[:, 1:] - centre) / (0.12 + 0.45 * random[:, 2:] ** 2)
-        round_, square = away.norm(dim=1), away.abs().amax(1)
+        round_, square = away.square().sum(1).sqrt(), away.abs().amax(1)
         reach = torch.where(other[:, 3] < 0.6, round_, square)
         cover = 0.9 * (1 - step(reach, 1.0, width * 4 + 0.02))
         colour = mix(colour, other[:, :3] ** 2.0 * 0.9 + 0.02, cover)

@@ -23,7 +23,7 @@ _CHUNK = 200_000
 _BLOCK = 1.0
 
 
-def bake(scene: Scene, spacing: float = 0.08, samples: int = 16, reach: float = 1.2) -> Scene:
+def bake(scene: Scene, spacing: float = 0.1, samples: int = 16, reach: float = 1.0) -> Scene:
     """Return ``scene`` with its light baked.
 
     Args:
@@ -57,7 +57,7 @@ def _bake_one(
         near = solids.select(0, _between(solids, slots, middle, middle, radius + reach))
         sum_ = _ambient(near, at, up, jitter, reach) * scene.ambient[number]
         for lamp in range(lights.centre.shape[1]):
-            shape = tuple(part[number, lamp] for part in (lights.centre, lights.first, lights.second))
+            shape = (lights.centre[number, lamp], lights.first[number, lamp], lights.second[number, lamp])
             wide = torch.maximum(radius, (shape[1].square().sum() + shape[2].square().sum()).sqrt())
             found = solids.select(0, _between(solids, blockers, middle, shape[0], wide))
             sum_ = sum_ + _from_lamp(found, at, up, shape, jitter) * lights.radiance[number, lamp]
@@ -74,21 +74,21 @@ def _blocks(points: Tensor, normals: Tensor) -> list[Tensor]:
     key = ((place[:, 0] * 256 + place[:, 1]) * 256 + place[:, 2]) * 6 + facing
     order = torch.argsort(key, stable=True)
     sizes = torch.unique_consecutive(key[order], return_counts=True)[1]
-    return list(order.split(sizes.tolist()))
+    return list(torch.split(order, sizes.tolist()))
 
 
 def _ball(points: Tensor) -> tuple[Tensor, Tensor]:
     """Return the centre and radius of a ball around points [N, 3]."""
     middle = (points.amin(0) + points.amax(0)) / 2
-    return middle, (points - middle).norm(dim=1).amax()
+    return middle, (points - middle).square().sum(1).sqrt().amax()
 
 
 def _between(solids: Solids, slots: Tensor, start: Tensor, end: Tensor, radius: Tensor) -> Tensor:
     """Return those of ``slots`` whose bounding ball comes within ``radius`` of a segment."""
     axis, toward = end - start, solids.centre[0, slots] - start
     along = ((toward @ axis) / axis.square().sum().clamp_min(1e-12)).clamp(0, 1)
-    away = (toward - along[:, None] * axis).norm(dim=1)
-    return slots[away <= radius + solids.half[0, slots].norm(dim=1)]
+    away = (toward - along[:, None] * axis).square().sum(1).sqrt()
+    return slots[away <= radius + solids.half[0, slots].square().sum(1).sqrt()]
 
 
 def _layout(solids: Solids, spacing: float) -> Tensor:
@@ -167,7 +167,8 @@ def _from_lamp(
     if bool(lit.any()):
         open_ = _cast(solids, points[lit], toward[lit]) >= 1.0 - 1e-3
         received[lit] *= open_
-    return received.mean(1, keepdim=True) * 4 * shine.norm() / math.pi
+    area: Tensor = 4 * shine.square().sum().sqrt()
+    return received.mean(1, keepdim=True) * area / math.pi
 
 
 def _cast(solids: Solids, points: Tensor, direction: Tensor) -> Tensor:
@@ -178,7 +179,7 @@ def _cast(solids: Solids, points: Tensor, direction: Tensor) -> Tensor:
     samples = direction.shape[1]
     step = max(1, _CHUNK // (count * samples))
     parts = []
-    for start, along in zip(points.split(step), direction.split(step), strict=True):
+    for start, along in zip(torch.split(points, step), torch.split(direction, step), strict=True):
         origin = start.repeat_interleave(samples, 0)
         parts.append(cast(solids, origin[None], along.flatten(0, 1)[None])[0].view(-1, samples))
     return torch.cat(parts)
@@ -197,7 +198,7 @@ def _smooth(chart: Tensor, light: Tensor) -> Tensor:
 
 def look_up(lightmap: Lightmap, solid: Tensor, face: Tensor, chart: Tensor) -> Tensor:
     """Return the baked light [N, 3] at chart coordinates [N, 2], bilinearly interpolated."""
-    batch, slots = lightmap.chart.shape[:2]
+    slots = lightmap.chart.shape[1]
     begin, columns, rows = lightmap.chart.view(-1, FACES, 3)[solid, face].unbind(1)
     begin = begin + (solid // slots) * lightmap.texels.shape[1]
     size = torch.stack([columns, rows], 1)

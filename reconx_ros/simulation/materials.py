@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, fields
 
-import torch
 from torch import Tensor
 
 from reconx_ros.simulation import decor, patterns
@@ -70,7 +69,7 @@ def reflectance(materials: Materials, rows: Tensor, place: Tensor, extent: Tenso
     )
     pattern = materials.pattern[rows]
     colour = place.new_zeros(len(place), 3)
-    for number in pattern.unique().tolist():
+    for number in pattern.bincount().nonzero()[:, 0].tolist():
         chosen = (pattern == number).nonzero()[:, 0]
         colour[chosen] = list(PATTERNS.values())[number](texels.at(chosen))
     return colour.clamp(0.0, 1.0)

@@ -1,7 +1,7 @@
 """ROS 2 messages of an RGB-D robot, built with the types of a ``rosbags`` type store."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -12,6 +12,8 @@ from rosbags.typesys.store import Typestore
 from reconx_ros.camera import Camera
 
 Array = NDArray[np.float64]
+# The classes of a type store are made at run time.
+Message: TypeAlias = Any
 
 
 class Messages:
@@ -21,19 +23,19 @@ class Messages:
         self.typestore = typestore
         self._types = typestore.types
 
-    def _make(self, name: str, *values: Any) -> Any:
+    def _make(self, name: str, *values: Message) -> Message:
         return self._types[name](*values)
 
-    def header(self, stamp_ns: int, frame: str) -> Any:
+    def header(self, stamp_ns: int, frame: str) -> Message:
         """Return a std_msgs/Header."""
         stamp = self._make("builtin_interfaces/msg/Time", stamp_ns // 10**9, stamp_ns % 10**9)
         return self._make("std_msgs/msg/Header", stamp, frame)
 
-    def _quaternion(self, pose: Array) -> Any:
+    def _quaternion(self, pose: Array) -> Message:
         w, x, y, z = (float(value) for value in quaternion_from_matrix(pose[:3, :3]))
         return self._make("geometry_msgs/msg/Quaternion", x, y, z, w)
 
-    def transforms(self, stamp_ns: int, links: Iterable[tuple[str, str, Array]]) -> Any:
+    def transforms(self, stamp_ns: int, links: Iterable[tuple[str, str, Array]]) -> Message:
         """Return a tf2_msgs/TFMessage of (parent, child, parent_from_child) links."""
         stamped = []
         for parent, child, pose in links:
@@ -43,7 +45,7 @@ class Messages:
             stamped.append(self._make("geometry_msgs/msg/TransformStamped", header, child, transform))
         return self._make("tf2_msgs/msg/TFMessage", stamped)
 
-    def odometry(self, stamp_ns: int, parent: str, child: str, pose: Array) -> Any:
+    def odometry(self, stamp_ns: int, parent: str, child: str, pose: Array) -> Message:
         """Return a nav_msgs/Odometry with 1 cm and 0.2 degrees of standard deviation, at rest."""
         point = self._make("geometry_msgs/msg/Point", *(float(value) for value in pose[:3, 3]))
         placed = self._make("geometry_msgs/msg/Pose", point, self._quaternion(pose))
@@ -56,7 +58,7 @@ class Messages:
             "nav_msgs/msg/Odometry", self.header(stamp_ns, parent), child, with_covariance, still
         )
 
-    def camera_info(self, stamp_ns: int, frame: str, camera: Camera) -> Any:
+    def camera_info(self, stamp_ns: int, frame: str, camera: Camera) -> Message:
         """Return a sensor_msgs/CameraInfo without distortion."""
         k = np.asarray(camera.intrinsics, dtype=np.float64)
         return self._make(
@@ -74,7 +76,7 @@ class Messages:
             self._make("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False),
         )
 
-    def image(self, stamp_ns: int, frame: str, pixels: NDArray[Any], encoding: str) -> Any:
+    def image(self, stamp_ns: int, frame: str, pixels: NDArray[Any], encoding: str) -> Message:
         """Return a sensor_msgs/Image of little-endian ``pixels`` [H, W] or [H, W, C]."""
         height, width = pixels.shape[:2]
         data = np.ascontiguousarray(pixels).view(np.uint8).ravel()
@@ -82,10 +84,12 @@ class Messages:
         header = self.header(stamp_ns, frame)
         return self._make("sensor_msgs/msg/Image", header, height, width, encoding, 0, step, data)
 
-    def compressed(self, stamp_ns: int, frame: str, pixels: NDArray[np.uint8], quality: int) -> Any:
+    def compressed(self, stamp_ns: int, frame: str, pixels: NDArray[np.uint8], quality: int) -> Message:
         """Return a sensor_msgs/CompressedImage: JPEG of ``pixels`` [H, W, 3] RGB."""
         bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-        _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        # Full chroma resolution: the pictures are the truth that maps are compared with.
+        sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+        _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality, *sampling])
         header = self.header(stamp_ns, frame)
         return self._make(
             "sensor_msgs/msg/CompressedImage", header, "rgb8; jpeg compressed bgr8", data.ravel()

@@ -39,7 +39,8 @@ def _value_noise(rng: np.random.Generator, cells: int) -> NDArray[np.float64]:
     share = rest * rest * (3.0 - 2.0 * rest)
     high = (low + 1) % cells
     rows = lattice[:, low] * (1 - share)[:, None] + lattice[:, high] * share[:, None]
-    return rows[:, :, low] * (1 - share) + rows[:, :, high] * share
+    noise: NDArray[np.float64] = rows[:, :, low] * (1 - share) + rows[:, :, high] * share
+    return noise
 
 
 def cell_random(first: Tensor, second: Tensor, seed: Tensor) -> Tensor:

@@ -155,7 +155,7 @@ def tiles(texels: Texels) -> Tensor:
     mean_width = width.mean(1)
     diamond = inner.abs().sum(1)
     ring = step(diamond, 0.22, mean_width) * (1 - step(diamond, 0.34, mean_width))
-    disc = 1 - step(inner.norm(dim=1), 0.06 + 0.08 * cell[:, 2], mean_width)
+    disc = 1 - step(inner.square().sum(1).sqrt(), 0.06 + 0.08 * cell[:, 2], mean_width)
     motif = torch.maximum(ring, disc) * (cell[:, 1] < 0.35)
     colour = mix(colour, texels.colours[:, 2], 0.8 * motif)
     colour = shade(colour, 0.3 * (cell[:, 3] - 0.5) + 0.2 * noise[:, 1])
@@ -194,7 +194,7 @@ def fabric(texels: Texels) -> Tensor:
     at = texels.place / texels.period[:, None]
     cell = at.floor()
     random = cell_random(cell[:, 0], cell[:, 1], texels.seed)
-    away = (at - cell - 0.3 - 0.4 * random[:, :2]).norm(dim=1)
+    away = (at - cell - 0.3 - 0.4 * random[:, :2]).square().sum(1).sqrt()
     dot = 1 - step(away, 0.08 + 0.16 * random[:, 2], texels.width.mean(1) / texels.period)
     colour = mix(texels.colours[:, 0], texels.colours[:, 1], (0.5 + 0.6 * noise[:, 0]).clamp(0, 1))
     return shade(mix(colour, texels.colours[:, 2], 0.85 * dot), 0.1 * weave + 0.2 * noise[:, 1])
@@ -212,7 +212,7 @@ def terrazzo(texels: Texels) -> Tensor:
         for down in (0, 1):
             cell = corner + at.new_tensor([right, down])
             random = cell_random(cell[:, 0], cell[:, 1], texels.seed)
-            away = (at - cell - 0.25 - 0.5 * random[:, :2]).norm(dim=1) / (0.4 + random[:, 2])
+            away = (at - cell - 0.25 - 0.5 * random[:, :2]).square().sum(1).sqrt() / (0.4 + random[:, 2])
             tone = torch.where((away < best)[:, None], random[:, 2:], tone)
             best = torch.minimum(best, away)
     chip = (1 - step(best, 0.42, width)) * (1.6 - 1.6 * width).clamp(0, 1)

@@ -63,7 +63,8 @@ class View:
         """Return world directions [B, N, 3] of unit depth through ``pixels`` [N, 2]."""
         homogeneous = torch.cat([pixels, torch.ones_like(pixels[:, :1])], 1)
         turn = self.world_from_camera[:, :3, :3] @ torch.linalg.inv(self.intrinsics)
-        return homogeneous @ turn.transpose(1, 2)
+        rays: Tensor = homogeneous @ turn.transpose(1, 2)
+        return rays
 
     def of(self, scene: int) -> "View":
         """Return one scene's camera as a batch of one."""
@@ -106,7 +107,7 @@ def _shoot_batch(scene: Scene, view: View, pixels: Tensor) -> tuple[Tensor, Tens
     slots = scene.hollow.shape[1]
     step = max(1, _CHUNK // (scene.batch * slots))
     parts = []
-    for some in pixels.split(step):
+    for some in torch.split(pixels, step):
         rays = view.directions(some)
         origin = view.world_from_camera[:, None, :3, 3]
         distance, solid = cast(scene.solids, origin, rays)
@@ -143,7 +144,7 @@ def _shoot_tiles(
     rays = view.of(number).directions(pixels)[0]
     distance, solid = tiles.cast(pixels, rays)
     parts = []
-    for some in torch.arange(len(pixels)).split(_SHADED):
+    for some in torch.split(torch.arange(len(pixels)), _SHADED):
         owner = torch.full((len(some),), number)
         parts.append(_shade(scene, view, owner, rays[some], distance[some], solid[some]))
     light, depth, normal, seen = (torch.cat(part) for part in zip(*parts, strict=True))

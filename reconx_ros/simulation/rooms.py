@@ -28,7 +28,7 @@ _FLOORS = (
 )
 
 
-def room(seed: int, spacing: float = 0.08, samples: int = 16) -> Scene:
+def room(seed: int, spacing: float = 0.1, samples: int = 16) -> Scene:
     """Return a furnished room with baked light, a batch of one.
 
     The same seed gives the same room. Furniture stands along the walls around a low table, so that a

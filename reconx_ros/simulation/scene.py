@@ -1,13 +1,16 @@
 """A batch of scenes as tensors: solids, materials, lights, baked light, sky."""
 
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from reconx_ros.simulation.materials import Materials
 from reconx_ros.simulation.solids import Solids
+
+Part = TypeVar("Part", bound="Scene | Solids | Materials | Lights | Lightmap")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,18 +79,19 @@ class Scene:
 
     def to(self, device: torch.device | str) -> "Scene":
         """Return the scenes on another device."""
-        moved = _each(self, lambda tensor: tensor.to(device))
-        assert isinstance(moved, Scene)
-        return moved
+        return _each(self, lambda tensor: tensor.to(device))
 
 
-def _each(value: Any, change: Any) -> Any:
-    """Apply ``change`` to every tensor in a dataclass tree."""
-    if isinstance(value, Tensor):
-        return change(value)
-    if hasattr(value, "__dataclass_fields__"):
-        return replace(value, **{f.name: _each(getattr(value, f.name), change) for f in fields(value)})
-    return value
+def _each(value: Part, change: Callable[[Tensor], Tensor]) -> Part:
+    """Apply ``change`` to every tensor in a tree of dataclasses."""
+    parts: dict[str, Any] = {}
+    for field in fields(value):
+        part = getattr(value, field.name)
+        if isinstance(part, Tensor):
+            parts[field.name] = change(part)
+        elif is_dataclass(part):
+            parts[field.name] = _each(part, change)  # type: ignore[type-var]
+    return replace(value, **parts)
 
 
 def stack(scenes: list[Scene]) -> Scene:
@@ -96,7 +100,7 @@ def stack(scenes: list[Scene]) -> Scene:
     slots = [_slots(scene.solids.counts, counts) for scene in scenes]
     total = sum(counts)
 
-    def spread(pick: Any, empty: float) -> Tensor:
+    def spread(pick: Callable[[Scene], Tensor], empty: float) -> Tensor:
         parts = []
         for scene, slot in zip(scenes, slots, strict=True):
             value = pick(scene)
@@ -134,9 +138,9 @@ def _slots(counts: tuple[int, ...], room: tuple[int, ...]) -> Tensor:
     return torch.cat([torch.arange(n) + start for n, start in zip(counts, starts, strict=True)])
 
 
-def _padded(tables: list[Any], only: str = "") -> Any:
+def _padded(tables: list[Part], only: str = "") -> Part:
     """Join [B, N, ...] tables of unequal N, filled up with zeros."""
-    joined = {}
+    joined: dict[str, Any] = {}
     for field in fields(tables[0]):
         values = [getattr(table, field.name) for table in tables]
         if only in ("", field.name):

@@ -41,7 +41,8 @@ def expose(color: Floats, noise: SensorNoise, frame: int, seed: int) -> NDArray[
     value = color * np.float32(np.exp(drift))
     if noise.color_sigma > 0:
         value = value + noise.color_sigma * random.standard_normal(color.shape, dtype=np.float32)
-    return np.rint(np.clip(value, 0, 1) * 255).astype(np.uint8)
+    picture: NDArray[np.uint8] = np.rint(np.clip(value, 0, 1) * 255).astype(np.uint8)
+    return picture
 
 
 def measure(depth: Floats, cosine: Floats, noise: SensorNoise, frame: int, seed: int) -> Floats:

@@ -1,24 +1,13 @@
 """`reconx simulate`: a recording of a walk through a procedural scene, with exact poses and depth."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from reconx_ros.camera import Camera
 from reconx_ros.errors import ConfigError
-from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.progress import Progress, Silent
 from reconx_ros.simulation.bag import Storage, check_output, write_bag
-from reconx_ros.simulation.sensor import HANDHELD, SensorNoise, expose, measure
-
-if TYPE_CHECKING:
-    from reconx_ros.simulation.scene import Scene
+from reconx_ros.simulation.sensor import HANDHELD, SensorNoise
 
 SCENES = ("room",)
-START_NS = 1_700_000_000_000_000_000
 
 
 def simulate(
@@ -61,6 +50,9 @@ def simulate(
     """
     _check(scene, seed, frames, rate_hz, width, height)
     check_output(Path(output), overwrite)
+    # Slow to import: the command line must be able to list the options without it.
+    from reconx_ros.simulation.film import film  # noqa: PLC0415
+
     errors = HANDHELD if noise else SensorNoise()
     recording = film(scene, seed, frames, rate_hz, width, height, errors, progress or Silent())
     write_bag(Path(output), recording, storage=storage, raw=raw, overwrite=overwrite)
@@ -74,61 +66,3 @@ def _check(scene: str, seed: int, frames: int, rate_hz: float, width: int, heigh
     for name, (value, low, high) in ranges.items():
         if not low <= value <= high:
             raise ConfigError(f"{name} = {value} is out of range; it must be from {low} to {high}")
-
-
-def film(
-    scene: str,
-    seed: int,
-    frames: int,
-    rate_hz: float,
-    width: int,
-    height: int,
-    noise: SensorNoise,
-    progress: Progress,
-) -> Iterator[Keyframe]:
-    """Yield the frames of a walk through a scene, in time order (arguments as ``simulate``)."""
-    from reconx_ros.simulation.cores import in_order
-    from reconx_ros.simulation.paths import orbit_path
-    from reconx_ros.simulation.rooms import room
-
-    progress.update("scene", 0, 1)
-    world = room(seed)
-    poses = orbit_path(world, frames, seed)
-    progress.update("scene", 1, 1)
-    camera = Camera(intrinsics(width, height), np.eye(4), width, height)
-
-    def take(number: int) -> Keyframe:
-        stamp = START_NS + round(number * 1e9 / rate_hz)
-        return photograph(world, camera.moved(poses[number]), noise, number, stamp, seed)
-
-    for number, frame in enumerate(in_order(take, frames, progress.cancelled)):
-        yield frame
-        progress.update("frames", number + 1, frames)
-
-
-def photograph(
-    scene: "Scene", camera: Camera, noise: SensorNoise, number: int, stamp_ns: int, seed: int
-) -> Keyframe:
-    """Return frame ``number`` of the first scene of a batch, as a sensor with ``noise`` sees it."""
-    import torch
-
-    from reconx_ros.simulation.render import View, render
-
-    k = torch.from_numpy(camera.intrinsics).float()[None]
-    pose = torch.from_numpy(camera.world_from_camera).float()[None]
-    seen = render(scene, View(k, pose, camera.width, camera.height))
-    rays = camera.rays() @ camera.world_from_camera[:3, :3].T
-    cosine = -(seen.normal[0].numpy() * rays).sum(-1) / np.linalg.norm(rays, axis=-1)
-    return Keyframe(
-        f"{number:06d}",
-        stamp_ns,
-        expose(seen.color[0].numpy(), noise, number, seed),
-        camera,
-        measure(seen.depth[0].numpy(), cosine.astype(np.float32), noise, number, seed),
-    )
-
-
-def intrinsics(width: int, height: int) -> NDArray[np.float64]:
-    """Return K [3, 3] of a camera that sees 62.7 degrees across, like common RGB-D cameras."""
-    focal = 525.0 * width / 640.0
-    return np.array([[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]])

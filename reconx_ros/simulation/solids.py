@@ -76,7 +76,7 @@ def crossings(solids: Solids, origin: Tensor, direction: Tensor) -> Tensor:
 
 def _intervals(counts: tuple[int, int, int], start: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
     """Return where each ray enters and leaves each unit solid, [B, P, R] both."""
-    kinds = zip(start.split(counts, dim=2), along.split(counts, dim=2), strict=True)
+    kinds = zip(torch.split(start, list(counts), 2), torch.split(along, list(counts), 2), strict=True)
     parts = [rule(*rays) for rule, rays in zip((_box, _ball, _cylinder), kinds, strict=True)]
     return torch.cat([part[0] for part in parts], 1), torch.cat([part[1] for part in parts], 1)
 
@@ -122,20 +122,22 @@ def surface_distance(solids: Solids, points: Tensor) -> Tensor:
     """
     local = torch.einsum("bpji,bprj->bpir", solids.rotation, points[:, None] - solids.centre[:, :, None])
     half = solids.half[..., None]
-    boxes, balls, cylinders = zip(local.split(solids.counts, 1), half.split(solids.counts, 1), strict=True)
+    boxes, balls, cylinders = zip(
+        torch.split(local, list(solids.counts), 1), torch.split(half, list(solids.counts), 1), strict=True
+    )
     return torch.cat([_box_distance(*boxes), _ball_distance(*balls), _cylinder_distance(*cylinders)], 1)
 
 
 def _box_distance(local: Tensor, half: Tensor) -> Tensor:
     beyond = local.abs() - half
-    return beyond.clamp_min(0).norm(dim=2) + beyond.amax(2).clamp_max(0)
+    return beyond.clamp_min(0).square().sum(2).sqrt() + beyond.amax(2).clamp_max(0)
 
 
 def _ball_distance(local: Tensor, half: Tensor) -> Tensor:
-    return ((local / half).norm(dim=2) - 1.0) * half.amin(2)
+    return ((local / half).square().sum(2).sqrt() - 1.0) * half.amin(2)
 
 
 def _cylinder_distance(local: Tensor, half: Tensor) -> Tensor:
-    side = ((local[:, :, :2] / half[:, :, :2]).norm(dim=2) - 1.0) * half[:, :, :2].amin(2)
+    side = ((local[:, :, :2] / half[:, :, :2]).square().sum(2).sqrt() - 1.0) * half[:, :, :2].amin(2)
     beyond = torch.stack([side, local[:, :, 2].abs() - half[:, :, 2]], 2)
-    return beyond.clamp_min(0).norm(dim=2) + beyond.amax(2).clamp_max(0)
+    return beyond.clamp_min(0).square().sum(2).sqrt() + beyond.amax(2).clamp_max(0)

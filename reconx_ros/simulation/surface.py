@@ -70,17 +70,17 @@ def locate(solids: Solids, solid: Tensor, points: Tensor, spread: Tensor, toward
 
 
 def _into(rotation: Tensor, vector: Tensor) -> Tensor:
-    return torch.einsum("nji,nj->ni", rotation, vector)
+    return (rotation * vector[:, :, None]).sum(1)
 
 
 def _unit(vector: Tensor) -> Tensor:
-    return vector / vector.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    return vector / vector.square().sum(-1, keepdim=True).sqrt().clamp_min(1e-12)
 
 
 def _face(kind: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:
     """Return the face [N] and the unit solid's outward normal there [N, 3]."""
     axis = unit.abs().argmax(1)
-    on_end = (kind == CYLINDER) & (unit[:, 2].abs() >= unit[:, :2].norm(dim=1))
+    on_end = (kind == CYLINDER) & (unit[:, 2].abs() >= unit[:, :2].square().sum(1).sqrt())
     axis = torch.where(on_end, 2, axis)
     positive = unit.gather(1, axis[:, None])[:, 0] > 0
     face = 2 * axis + positive.long()
