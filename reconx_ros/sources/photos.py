@@ -12,7 +12,7 @@ from reconx_ros.camera import Camera
 from reconx_ros.errors import SourceError
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.sources.encodings import DamagedImageError
-from reconx_ros.sources.intrinsics import CalibrationError, Undistorter
+from reconx_ros.sources.intrinsics import CalibrationError, CameraModel, Undistorter
 from reconx_ros.sources.nerfstudio import PosedPhoto, Transforms, find_image, read_transforms
 from reconx_ros.sources.protocol import SourceReport
 
@@ -33,6 +33,7 @@ class PhotoSource:
         self.metric = False
         self._file = path / "transforms.json" if path.is_dir() else path
         self._transforms: Transforms | None = None
+        self._undistorters: dict[tuple[object, ...], Undistorter] = {}
 
     def __enter__(self) -> "PhotoSource":
         """Read the cameras.
@@ -60,7 +61,7 @@ class PhotoSource:
         self._tell_missing({photo.name for photo, _ in present})
         for photo, image in present:
             try:
-                frame = _frame(photo, image, self._transforms.depth_unit)
+                frame = self._frame(photo, image, self._transforms.depth_unit)
             except DamagedImageError as err:
                 self._drop("damaged image", 1, str(err))
                 continue
@@ -69,6 +70,35 @@ class PhotoSource:
         if self.report.frames == 0:
             why = self.report.warnings[0] if self.report.warnings else "it names no images"
             raise SourceError(f"{self._file}: no image can be read: {why}")
+
+    def _frame(self, photo: PosedPhoto, path: Path, depth_unit: float) -> Keyframe:
+        """Read one photo, and its depth where there is one."""
+        stored = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if stored is None:
+            raise DamagedImageError(f"{path} cannot be read as an image")
+        height, width = stored.shape[:2]
+        model = photo.model
+        if (width, height) != (model.width, model.height):
+            stated = f"{model.width} x {model.height}"
+            raise CalibrationError(
+                f"{path} is {width} x {height}, but transforms.json says w, h = {stated}"
+            )
+        undistorter = self._undistorter(model)
+        depth = None if photo.depth is None else _depth(photo.depth, depth_unit, width, height)
+        return Keyframe(
+            name=photo.name,
+            stamp_ns=0,
+            image=undistorter.image(np.ascontiguousarray(stored[..., ::-1], dtype=np.uint8)),
+            camera=Camera(model.intrinsics, photo.world_from_camera, width, height),
+            depth=None if depth is None else undistorter.depth(depth),
+        )
+
+    def _undistorter(self, model: CameraModel) -> Undistorter:
+        """Return the undistorter of a camera; the last one serves again, for most files have one."""
+        key = (model.intrinsics.tobytes(), model.width, model.height, model.lens, model.distortion)
+        if key not in self._undistorters:
+            self._undistorters = {key: Undistorter(model, model.width, model.height)}
+        return self._undistorters[key]
 
     def _tell_missing(self, present: set[str]) -> None:
         assert self._transforms is not None
@@ -90,27 +120,6 @@ class PhotoSource:
 
 def _image_of(photo: PosedPhoto) -> Path | None:
     return None if photo.image is None else find_image(photo.image)
-
-
-def _frame(photo: PosedPhoto, path: Path, depth_unit: float) -> Keyframe:
-    """Read one photo, and its depth where there is one."""
-    stored = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if stored is None:
-        raise DamagedImageError(f"{path} cannot be read as an image")
-    height, width = stored.shape[:2]
-    model = photo.model
-    if (width, height) != (model.width, model.height):
-        stated = f"{model.width} x {model.height}"
-        raise CalibrationError(f"{path} is {width} x {height}, but transforms.json says w, h = {stated}")
-    undistorter = Undistorter(model, width, height)
-    depth = None if photo.depth is None else _depth(photo.depth, depth_unit, width, height)
-    return Keyframe(
-        name=photo.name,
-        stamp_ns=0,
-        image=undistorter.image(np.ascontiguousarray(stored[..., ::-1], dtype=np.uint8)),
-        camera=Camera(model.intrinsics, photo.world_from_camera, width, height),
-        depth=None if depth is None else undistorter.depth(depth),
-    )
 
 
 def _depth(path: Path, unit: float, width: int, height: int) -> NDArray[np.float32] | None:

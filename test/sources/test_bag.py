@@ -349,3 +349,55 @@ def test_raw_depth_gives_the_same_map(redkitchen_bag: Path, redkitchen_raw_bag: 
 def test_edge_case_bag_fails_with_one_line(real_data: Callable[[str], Path]) -> None:
     line = error_of(real_data("edge_cases") / "soccer_goal_12.mcap")
     assert "no sensor_msgs/msg/CameraInfo for /camera/image_raw" in line
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_depth_of_another_camera(bags: "Bags", recording: SimpleNamespace, joined: bool) -> None:
+    """A wall 2 m ahead, measured by a depth camera 0.2 m behind the colour camera, of half its size."""
+    make = bags.messages("mcap")
+    topic = "/camera/depth/image_rect_raw"
+    wall = np.full((18, 24), 2200, np.uint16)
+    path = [
+        (topic, make.image(recording.start_ns + i * recording.step_ns, "depth", "16UC1", wall), 0)
+        for i in range(4)
+    ]
+    entries = recording.entries(make, skip=(DEPTH_TOPIC, "/camera/aligned_depth_to_color/camera_info"))
+    half = (20.0, 0.0, 11.5, 0.0, 20.5, 8.5, 0.0, 0.0, 1.0)
+    info = make.camera_info(recording.start_ns, "depth", 24, 18, half)
+    entries.append(("/camera/depth/camera_info", info, recording.start_ns))
+    entries += [(name, message, message_stamp(message)) for name, message, _ in path]
+    if joined:
+        static = make.tf((0, "camera", "depth", (0, 0, -0.2), (0, 0, 0, 1)))
+        entries.append(("/tf_static", static, recording.start_ns + 1))
+    written = bags.write("mcap", sorted(entries, key=lambda entry: entry[2]))
+    if not joined:
+        assert "no transform camera -> depth; frames seen: base_link" in error_of(written)
+        return
+    frames, _ = read(written)
+    assert len(frames) == 4
+    np.testing.assert_allclose(frames[0].depth[2:-2, 2:-2], 2.0, atol=1e-5)
+
+
+def message_stamp(message: object) -> int:
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
+def test_a_bad_camera_info_later_on_loses_nothing(bags: "Bags", recording: SimpleNamespace) -> None:
+    make = bags.messages("mcap")
+    entries = recording.entries(make)
+    stamp = recording.start_ns + int(2.5 * recording.step_ns)
+    entries.append(
+        ("/camera/color/camera_info", make.camera_info(stamp, "camera", 48, 36, [0.0] * 9), stamp)
+    )
+    frames, report = read(bags.write("mcap", sorted(entries, key=lambda entry: entry[2])))
+    check_frames(frames, recording)
+    assert report.dropped == {"bad camera_info": 1} and "uncalibrated" in report.warnings[0]
+
+
+def test_reading_twice_gives_the_same(bags: "Bags", recording: SimpleNamespace) -> None:
+    path = bags.write("db3", recording.entries(bags.messages("db3")))
+    with open_source(path, SourceConfig()) as source:
+        first, second = list(source.frames()), list(source.frames())
+        assert source.report.frames == 4
+    check_frames(first, recording)
+    check_frames(second, recording)

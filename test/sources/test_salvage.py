@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import apsw
 import numpy as np
 import pytest
 from rosbags.rosbag1 import Reader as Ros1Reader
@@ -15,9 +16,9 @@ from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.sources.config import SourceConfig
 from reconx_ros.sources.open import open_source
 from reconx_ros.sources.protocol import SourceReport
-from reconx_ros.sources.recording import IndexedRecording
+from reconx_ros.sources.recording import IndexedRecording, open_recording
 from reconx_ros.sources.salvage import SalvagedRecording
-from reconx_ros.sources.scan_db3 import scan_db3
+from reconx_ros.sources.scan_db3 import has_log, scan_db3
 from reconx_ros.sources.scan_mcap import scan_mcap
 from reconx_ros.sources.scan_ros1 import scan_ros1
 
@@ -165,3 +166,32 @@ def test_files_that_are_no_bags(tmp_path: Path, name: str, content: bytes) -> No
     with pytest.raises(SourceError) as caught:
         read(path)
     assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_messages_in_a_write_ahead_log_are_read(bags: "Bags", recording: SimpleNamespace) -> None:
+    """The resilient profile of rosbag2 writes one; after a kill the newest messages are only there."""
+    path = storage(bags.write("db3", recording.entries(bags.messages("db3"))), "db3")
+    writer = apsw.Connection(str(path))
+    writer.execute("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0")
+    later = "UPDATE messages SET timestamp = timestamp + 5"
+    writer.execute(later)
+    killed = bags.folder / "killed.db3"
+    shutil.copy(path, killed)
+    shutil.copy(f"{path}-wal", f"{killed}-wal")
+    assert has_log(killed)
+    stamps = [message.log_ns % 10 for message in open_recording(killed).messages({"/odom"})]
+    assert stamps == [5] * 6
+    writer.close()
+
+
+def test_other_places(tmp_path: Path) -> None:
+    for place, words in (("nowhere", "does not exist"), (".", "empty folder")):
+        with pytest.raises(SourceError, match=words):
+            open_source(tmp_path / place, SourceConfig())
+    (tmp_path / "a.jpg").write_bytes(b"")
+    with pytest.raises(SourceError, match=r"photos without transforms.json are not read yet"):
+        open_source(tmp_path, SourceConfig())
+    (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {")
+    with pytest.raises(SourceError) as caught:
+        read(tmp_path)
+    assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
