@@ -1,12 +1,14 @@
 """Adam over the Gaussians: state grows with the map, and Gaussians out of sight stay as they are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
+from reconx_ros.splatting.cpu.adam import adam_step
 from reconx_ros.splatting.parameters import GaussianParameters
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-15
+BETAS, EPSILON = (0.9, 0.999), 1e-15
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,11 @@ class Rates:
     colours: float
     harmonics: float
 
+    def per_number(self, sh_rows: int) -> tuple[list[float], ...]:
+        """Return the rate of each number of a row of means, scales, rotations, opacity and SH."""
+        sh = [self.colours] * 3 + [self.harmonics] * 3 * (sh_rows - 1)
+        return [self.means] * 3, [self.scales] * 3, [self.rotations] * 4, [self.opacities], sh
+
 
 class GaussianAdam:
     """Adam (Kingma and Ba 2015) with a step count per Gaussian.
@@ -29,9 +36,9 @@ class GaussianAdam:
     """
 
     def __init__(self, parameters: GaussianParameters) -> None:
-        self._first = [torch.zeros_like(tensor) for tensor in _leaves(parameters)]
-        self._second = [torch.zeros_like(tensor) for tensor in _leaves(parameters)]
-        self._steps = torch.zeros_like(parameters.opacity_logits.detach())
+        self._first = [torch.zeros_like(tensor.detach()) for tensor in parameters.tensors()]
+        self._second = [torch.zeros_like(tensor.detach()) for tensor in parameters.tensors()]
+        self._counts = torch.zeros(len(parameters), dtype=torch.int32, device=parameters.means.device)
 
     def rearrange(self, kept: torch.Tensor, added: int) -> None:
         """Keep the state of the rows ``kept`` (indices) and add ``added`` fresh rows behind."""
@@ -41,35 +48,57 @@ class GaussianAdam:
 
         self._first = [grown(tensor) for tensor in self._first]
         self._second = [grown(tensor) for tensor in self._second]
-        self._steps = grown(self._steps)
+        self._counts = grown(self._counts)
 
     @torch.no_grad()
-    def step(self, parameters: GaussianParameters, visible: torch.Tensor, rates: Rates) -> None:
-        """Update the ``visible`` [N] rows by their gradients, then clear the gradients."""
-        rows = visible.nonzero().flatten()
-        self._steps[rows] += 1
-        steps = self._steps[rows]
-        correction1, correction2 = 1 - BETA1**steps, (1 - BETA2**steps).sqrt()
+    def step(self, parameters: GaussianParameters, visible: torch.Tensor, rates: Rates) -> int:
+        """Update the ``visible`` [N] rows by their gradients, then clear the gradients.
+
+        Returns:
+            Rows of the five tensors that were left as they are for a gradient that is not finite.
+        """
+        self._counts += visible
+        update = adam_step if parameters.means.device.type == "cpu" else torch_step
+        dropped = 0
         for tensor, rate, first, second in zip(
-            _leaves(parameters), _steps(parameters, rates), self._first, self._second, strict=True
+            parameters.tensors(),
+            rates.per_number(parameters.sh.shape[1]),
+            self._first,
+            self._second,
+            strict=True,
         ):
-            if tensor.grad is None:
-                continue
-            shape = (-1, *([1] * (tensor.dim() - 1)))
-            gradient = tensor.grad[rows]
-            m = first[rows].lerp_(gradient, 1 - BETA1)
-            v = second[rows].lerp_(gradient * gradient, 1 - BETA2)
-            first[rows], second[rows] = m, v
-            scale = v.sqrt_() / correction2.view(shape) + EPSILON
-            tensor[rows] -= rate * m / correction1.view(shape) / scale
-            tensor.grad = None
+            if tensor.grad is not None:
+                gradient = tensor.grad.contiguous()
+                dropped += update(
+                    tensor, gradient, first, second, self._counts, rate, visible, betas=BETAS, eps=EPSILON
+                )
+                tensor.grad = None
+        return dropped
 
 
-def _leaves(parameters: GaussianParameters) -> tuple[torch.Tensor, ...]:
-    return parameters.tensors()
-
-
-def _steps(parameters: GaussianParameters, rates: Rates) -> list[float | torch.Tensor]:
-    harmonics = torch.full((1, parameters.sh.shape[1], 1), rates.harmonics, device=parameters.sh.device)
-    harmonics[:, 0] = rates.colours
-    return [rates.means, rates.scales, rates.rotations, rates.opacities, harmonics]
+def torch_step(
+    param: torch.Tensor,
+    grad: torch.Tensor,
+    m: torch.Tensor,
+    v: torch.Tensor,
+    step: torch.Tensor,
+    lr: Sequence[float],
+    visible: torch.Tensor,
+    *,
+    betas: tuple[float, float],
+    eps: float,
+) -> int:
+    """Do what ``adam_step`` does, in torch on any device."""
+    rows = len(param)
+    grad = grad.view(rows, -1)
+    finite = torch.isfinite(grad).all(dim=1)
+    used = (visible & finite)[:, None]
+    count = step.to(param.dtype).clamp(min=1)[:, None]
+    first = torch.where(used, torch.lerp(m.view(rows, -1), grad, 1 - betas[0]), m.view(rows, -1))
+    second = torch.where(used, torch.lerp(v.view(rows, -1), grad * grad, 1 - betas[1]), v.view(rows, -1))
+    scale = (second / (1 - betas[1] ** count)).sqrt() + eps
+    move = param.new_tensor(lr) * first / (1 - betas[0] ** count) / scale
+    param.view(rows, -1).sub_(torch.where(used, move, 0))
+    m.view(rows, -1).copy_(first)
+    v.view(rows, -1).copy_(second)
+    return int((visible & ~finite).sum())

@@ -22,6 +22,7 @@ from reconx_ros.splatting.view import TrainingView
 
 STAGE = "splatting"
 TELL_EVERY = 10  # steps
+LIMIT_EVERY = 10  # steps; the limits are coarse and a step is small
 EVIDENCE_VIEWS = 8  # views a snapshot of a growing map looks at again for its confidence
 Stop = Literal["finished", "deadline", "cancelled", "no views"]
 
@@ -39,7 +40,8 @@ class OptimisationReport:
         views: trained on.
         ignored_views: left out because no pixel of theirs has any weight.
         skipped_steps: whose loss was not finite.
-        repaired_gradients: Gaussians, summed over steps, whose gradient was not finite and was dropped.
+        repaired_gradients: parameters of Gaussians, summed over steps, whose gradient was not finite
+            and was dropped.
         dropped_gaussians: that the hard cap kept out so far.
         stopped: why the run ended.
     """
@@ -156,6 +158,8 @@ class GaussianOptimiser:
                 done += 1
                 if done % TELL_EVERY == 0 or done == wanted:
                     _tell(progress, done, wanted, self._loss)
+        if done:
+            self._state.constrain()
         return self._report(done, time.monotonic() - began, stop)
 
     def gaussians(self, evidence_views: int | None = EVIDENCE_VIEWS) -> GaussianMap:
@@ -211,7 +215,8 @@ class GaussianOptimiser:
         if loss.requires_grad:
             torch.autograd.backward(loss)
             self._state.step(visible, self._rates())
-            self._state.constrain()
+            if self._total % LIMIT_EVERY == 0:
+                self._state.constrain()
 
     def _rates(self) -> Rates:
         rates, decay = self.config.rates, self._decay()

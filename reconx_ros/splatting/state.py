@@ -26,7 +26,7 @@ class GaussianState:
         provenance: [N] uint8.
         extent: of the scene, in world units.
         dropped: Gaussians the cap kept out so far.
-        repaired: rows, summed over steps, whose gradient was not finite and was dropped.
+        repaired: parameter rows, summed over steps, whose gradient was not finite and was dropped.
     """
 
     def __init__(self, gaussians: GaussianMap, config: SplattingConfig, device: torch.device) -> None:
@@ -70,8 +70,7 @@ class GaussianState:
     @torch.no_grad()
     def step(self, visible: torch.Tensor, rates: Rates) -> None:
         """Move the ``visible`` [N] Gaussians by their gradients; gradients not finite are dropped."""
-        self._repair()
-        self._adam.step(self.parameters, visible, rates)
+        self.repaired += self._adam.step(self.parameters, visible, rates)
 
     @torch.no_grad()
     def constrain(self) -> None:
@@ -86,16 +85,6 @@ class GaussianState:
         """Return a copy of the map with the given confidence [N]."""
         arrays = self.parameters.to_arrays()
         return GaussianMap(**arrays, confidence=confidence.copy(), provenance=self.provenance.copy())
-
-    def _repair(self) -> None:
-        gradients = [t.grad for t in self.parameters.tensors() if t.grad is not None]
-        if all(math.isfinite(float(gradient.sum())) for gradient in gradients):
-            return
-        flat = [torch.isfinite(gradient.reshape(len(self), -1)).all(dim=1) for gradient in gradients]
-        bad = ~torch.stack(flat).all(dim=0)
-        self.repaired += int(bad.sum())
-        for gradient in gradients:
-            gradient[bad] = 0
 
     def _capped(self, gaussians: GaussianMap) -> tuple[GaussianMap, NDArray[np.intp]]:
         rows = thin(gaussians.means, gaussians.confidence, self._config.max_gaussians)
