@@ -31,7 +31,8 @@ def main() -> int:
     except SetupError as error:
         return fail(error)
     except KeyboardInterrupt:
-        return fail(SetupError("interrupted; the next run goes on from here"))
+        fail(SetupError("interrupted; the next run goes on from here"))
+        return 130
     return 0
 
 
