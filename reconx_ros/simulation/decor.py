@@ -31,7 +31,9 @@ def painting(texels: Texels) -> Tensor:
         round_, square = away.square().sum(1).sqrt(), away.abs().amax(1)
         reach = torch.where(other[:, 3] < 0.6, round_, square)
         cover = 0.9 * (1 - step(reach, 1.0, width * 4 + 0.02))
-        colour = mix(colour, other[:, :3] ** 2.0 * 0.9 + 0.02, cover)
+        pigment = other[:, :3] ** 2.0 * 0.8 + 0.02
+        pigment = mix(pigment, pigment.mean(1, keepdim=True).expand_as(pigment), 0.5 * random[:, 3])
+        colour = mix(colour, pigment, cover)
     colour = shade(colour, 0.3 * grain(texels, 0.02)[:, 0])
     mount = mix(colour, torch.full_like(colour, 0.75), _frame(texels, 0.055))
     return mix(mount, shade(texels.colours[:, 2], 0.25 * noise[:, 2]), _frame(texels, 0.025))
@@ -41,7 +43,7 @@ def poster(texels: Texels) -> Tensor:
     """A printed sheet: a headline, a picture, and lines of letter-like glyphs."""
     at = texels.place / texels.extent
     width = texels.width.mean(1)
-    ink = _glyphs(texels, texels.place, 0.022) * (1 - step(at[:, 1], -0.1, width))
+    ink = _glyphs(texels, texels.place, 0.036) * (1 - step(at[:, 1], -0.1, width))
     head = _glyphs(texels, texels.place, 0.085) * step(at[:, 1], 0.62, width)
     ink = torch.maximum(ink, head) * (1 - step(at[:, 0].abs(), 0.86, width))
     picture = fractal(at * 3.0, width * 3.0 / texels.extent.amin(1), texels.seed, 4)
@@ -64,7 +66,7 @@ def _glyphs(texels: Texels, place: Tensor, size: float) -> Tensor:
     bits = cell_random(letter * 4 + inner_x.floor(), row * 8 + inner_y.floor(), texels.seed + 5)
     solid = (bits[:, 0] < 0.62) & (inner_x < 3) & (inner_y < 5) & (random[:, 0] < 0.84)
     # Letters below the pixel's size become even grey.
-    blurred = (texels.width.mean(1) * 9.0 / size - 0.8).clamp(0, 1)
+    blurred = (texels.width.mean(1) * 5.0 / size - 0.7).clamp(0, 1)
     return solid.to(place.dtype) * (1 - blurred) + 0.28 * blurred
 
 

@@ -51,7 +51,7 @@ def room(seed: int, spacing: float = 0.1, samples: int = 16) -> Scene:
         order[(number + turn) % 4](wall)
     _middle(builder)
     _ceiling_lamp(builder, size)
-    builder.ambient = (0.30, 0.295, 0.285)
+    builder.ambient = (0.25, 0.245, 0.24)
     return bake(builder.build(), spacing, samples)
 
 
@@ -106,7 +106,7 @@ def _daylight(wall: Anchor) -> None:
     """A window over a writing table."""
     random = wall.builder.random
     x = random.uniform(-0.3, 0.3)
-    furniture.glazing(wall, x, 1.55, (random.uniform(1.3, 1.6), random.uniform(1.1, 1.3)), 5.5)
+    furniture.glazing(wall, x, 1.55, (random.uniform(1.3, 1.6), random.uniform(1.1, 1.3)), 8.5)
     furniture.table(wall, (x, 0.55), (1.3, 0.65, 0.74), 4)
     furniture.picture(wall, x + 1.5, 1.5, (0.42, 0.6), "poster")
 
@@ -142,4 +142,4 @@ def _ceiling_lamp(builder: SceneBuilder, size: tuple[float, float, float]) -> No
     lit = builder.material("paint", ("fff4e0", "fff0d8"), glow=1.6)
     builder.box((0, 0, size[2] - 0.02), (0.9, 0.9, 0.04), lit)
     first, second = np.array([0.45, 0, 0]), np.array([0, -0.45, 0])
-    builder.lamp((0, 0, size[2] - 0.05), first, second, (4.2, 3.8, 3.2))
+    builder.lamp((0, 0, size[2] - 0.05), first, second, (5.4, 4.9, 4.2))
