@@ -1,0 +1,61 @@
+"""Real processes over Fast DDS, on a domain of their own."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+sys.path.insert(0, str(Path(__file__).parent))  # ros_helpers and ros_frames
+rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed")
+pytest.importorskip("reconx_msgs", reason="reconx_msgs is not built (make setup)")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ros_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A domain for this test process alone, and the shipped Fast DDS profile."""
+    values = {
+        "ROS_DOMAIN_ID": str(1 + os.getpid() % 100),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "FASTRTPS_DEFAULT_PROFILES_FILE": str(ROOT / "config" / "fastdds.xml"),
+        "ROS_HOME": str(tmp_path_factory.mktemp("ros_home")),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    yield
+    for name, value in before.items():
+        os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+
+
+@pytest.fixture(scope="session")
+def ros(ros_environment: None) -> Iterator[Any]:
+    """An rclpy node of this process: the third party that publishes and listens."""
+    rclpy.init()
+    node = rclpy.create_node("test")
+    yield node
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def launch(tmp_path: Path, ros_environment: None) -> Iterator[Callable[..., Any]]:
+    """Start ``python -m MODULE ...``; what still runs at the end is killed."""
+    from ros_helpers import Process
+
+    started: list[Process] = []
+
+    def start(*arguments: str) -> Process:
+        process = Process(list(arguments), tmp_path / f"process{len(started)}.log")
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.popen.poll() is None:
+            process.popen.kill()
+            process.popen.wait()

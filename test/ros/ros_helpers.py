@@ -1,0 +1,51 @@
+"""Child processes and waiting, for tests with real processes."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import rclpy
+from rclpy.node import Node
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Process:
+    """A child process with its output in a file."""
+
+    def __init__(self, arguments: list[str], log: Path) -> None:
+        self._log = log
+        with log.open("w") as stream:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", *arguments], stdout=stream, stderr=subprocess.STDOUT, cwd=ROOT
+            )
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def wait_for(self, text: str, timeout: float = 30.0) -> None:
+        """Wait until ``text`` is in the output."""
+        deadline = time.monotonic() + timeout
+        while text not in self.output:
+            assert self.popen.poll() is None, f"ended before '{text}':\n{self.output}"
+            assert time.monotonic() < deadline, f"no '{text}' in {timeout} s:\n{self.output}"
+            time.sleep(0.05)
+
+    def interrupt(self, times: int = 1, timeout: float = 90.0) -> int:
+        """Send SIGINT (several times in short order) and return the exit code."""
+        for _ in range(times):
+            self.popen.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+        return self.popen.wait(timeout)
+
+
+def spin_until(node: Node, done: Callable[[], bool], timeout: float = 30.0) -> bool:
+    """Spin ``node`` until ``done()`` or the timeout; return ``done()``."""
+    deadline = time.monotonic() + timeout
+    while not done() and time.monotonic() < deadline:
+        rclpy.spin_once(node, timeout_sec=0.05)
+    return done()

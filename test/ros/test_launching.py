@@ -1,0 +1,77 @@
+"""What the launch files decide; and the files themselves where ``launch`` is installed."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reconx_ros.ros.launching import ARGUMENTS, environment, parameter_overrides, play_command, remappings
+from reconx_ros.ros.parameters import SPECS
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULTS = {name: default for name, (default, _) in ARGUMENTS.items()}
+
+
+def test_nothing_given_leaves_everything_to_the_yaml_file() -> None:
+    assert parameter_overrides(DEFAULTS) == {}
+    assert remappings(DEFAULTS) == []
+
+
+def test_what_is_given_wins_and_is_a_declared_parameter() -> None:
+    given = parameter_overrides(
+        {**DEFAULTS, "map_frame": "world", "autostart": "false", "preset": "quality"}
+    )
+    assert given == {"map_frame": "world", "autostart": False, "preset": "quality"}
+    assert set(given) <= {spec.name for spec in SPECS}
+
+
+def test_a_bag_forces_its_own_time() -> None:
+    values = {**DEFAULTS, "bag": "kitchen", "use_sim_time": "false", "rate": "2"}
+    assert parameter_overrides(values)["use_sim_time"] is True
+    assert play_command(values) == ["ros2", "bag", "play", "kitchen", "--clock", "100", "--rate", "2"]
+
+
+def test_topics_map_onto_the_input_of_their_transport() -> None:
+    values = {
+        **DEFAULTS,
+        "rgb_topic": "/cam/rgb/compressed",
+        "depth_topic": "/cam/depth/image/compressedDepth",
+        "camera_info_topic": "/cam/camera_info",
+    }
+    assert remappings(values) == [
+        ("image/compressed", "/cam/rgb/compressed"),
+        ("depth/compressedDepth", "/cam/depth/image/compressedDepth"),
+        ("camera_info", "/cam/camera_info"),
+        ("depth_camera_info", "/cam/depth/camera_info"),
+    ]
+
+
+def test_the_users_middleware_profile_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
+    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
+    (profile,) = environment(ROOT / "config").values()
+    assert Path(profile).is_file()
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "mine.xml")
+    assert environment(ROOT / "config") == {}
+
+
+def test_the_rviz_layout_shows_topics_of_the_node() -> None:
+    layout = yaml.safe_load((ROOT / "config" / "reconx.rviz").read_text())
+    topics = [d["Topic"]["Value"] for d in layout["Visualization Manager"]["Displays"] if "Topic" in d]
+    shown = {f"/reconx/{n}" for n in ("map_points", "gaussians", "points", "keyframes", "keyframe_markers")}
+    assert set(topics) == shown
+
+
+@pytest.mark.parametrize("name", ["reconx", "replay"])
+def test_launch_file_compiles(name: str) -> None:
+    file = ROOT / "launch" / f"{name}.launch.py"
+    compile(file.read_text(), str(file), "exec")
+
+
+@pytest.mark.parametrize("name", ["reconx", "replay"])
+def test_launch_file_describes_the_arguments(name: str) -> None:
+    launch = pytest.importorskip("launch.launch_description_sources", reason="launch is not installed")
+    pytest.importorskip("launch_ros", reason="launch_ros is not installed")
+    source = launch.PythonLaunchDescriptionSource(str(ROOT / "launch" / f"{name}.launch.py"))
+    description = source.try_get_launch_description_without_context()
+    assert {a.name for a in description.get_launch_arguments()} >= set(ARGUMENTS)

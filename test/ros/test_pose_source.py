@@ -1,0 +1,147 @@
+"""Poses from live TF and odometry, with the choice of the world, and the queue that waits for them."""
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TransformStamped
+from nav_msgs.msg import Odometry
+from tf2_msgs.msg import TFMessage
+
+from reconx_ros.ros.messages import time_message
+from reconx_ros.ros.pending import PATIENCE_S, PoseQueue
+from reconx_ros.ros.pose_source import Frames, LivePoses
+from reconx_ros.sources.transforms import TransformError
+
+SECOND = 10**9
+
+
+def transform(parent: str, child: str, stamp_ns: int, x: float) -> TFMessage:
+    item = TransformStamped(child_frame_id=child)
+    item.header.frame_id, item.header.stamp = parent, time_message(stamp_ns)
+    item.transform.translation.x, item.transform.rotation.w = x, 1.0
+    return TFMessage(transforms=[item])
+
+
+def odometry(stamp_ns: int, x: float) -> Odometry:
+    message = Odometry(child_frame_id="base_link")
+    message.header.frame_id, message.header.stamp = "odom", time_message(stamp_ns)
+    message.pose.pose.position.x, message.pose.pose.orientation.w = x, 1.0
+    return message
+
+
+def tree(poses: LivePoses, *, with_map: bool) -> LivePoses:
+    if with_map:
+        poses.add_transforms(transform("map", "odom", 0, 100.0), static=True)
+    poses.add_transforms(transform("base_link", "camera", 0, 0.5), static=True)
+    for second in (1, 2):
+        poses.add_transforms(transform("odom", "base_link", second * SECOND, float(second)), static=False)
+    return poses
+
+
+def test_pose_is_interpolated_at_the_stamp_through_the_whole_tree() -> None:
+    poses = tree(LivePoses(Frames(max_gap_s=2)), with_map=True)
+    pose = poses.pose("camera", int(1.25 * SECOND), fall_back=False)
+    np.testing.assert_allclose(pose[:3, 3], [101.75, 0, 0], atol=1e-9)
+    assert poses.world == "map"
+
+
+def test_odom_stands_in_for_map_only_when_allowed_and_then_stays() -> None:
+    poses = tree(LivePoses(Frames(max_gap_s=2)), with_map=False)
+    with pytest.raises(TransformError, match="no transform map -> camera; frames seen: base_link"):
+        poses.pose("camera", SECOND, fall_back=False)
+    assert poses.pose("camera", SECOND, fall_back=True)[0, 3] == pytest.approx(1.5)
+    poses.add_transforms(transform("map", "odom", 0, 100.0), static=True)
+    assert poses.pose("camera", 2 * SECOND, fall_back=True)[0, 3] == pytest.approx(2.5)
+    assert poses.world == "odom"
+
+
+def test_odometry_topic_gives_poses_where_asked() -> None:
+    poses = tree(LivePoses(Frames(max_gap_s=2), kind="odom"), with_map=True)
+    with pytest.raises(TransformError, match="no odometry"):
+        poses.pose("camera", SECOND, fall_back=True)
+    for second in (1, 2):
+        poses.add_odometry(odometry(second * SECOND, 10.0 * second))
+    assert poses.pose("camera", int(1.5 * SECOND), fall_back=False)[0, 3] == pytest.approx(15.5)
+
+
+def test_tf_alone_never_uses_odometry() -> None:
+    poses = LivePoses(Frames(), kind="tf")
+    poses.add_transforms(transform("base_link", "camera", 0, 0.5), static=True)
+    poses.add_odometry(odometry(SECOND, 1.0))
+    with pytest.raises(TransformError):
+        poses.pose("camera", SECOND, fall_back=True)
+
+
+def test_clear_forgets_moving_transforms_only() -> None:
+    poses = tree(LivePoses(Frames(max_gap_s=2)), with_map=True)
+    poses.clear()
+    with pytest.raises(TransformError):
+        poses.pose("camera", SECOND, fall_back=False)
+    poses.add_transforms(transform("odom", "base_link", SECOND, 7.0), static=False)
+    assert poses.pose("camera", SECOND, fall_back=False)[0, 3] == pytest.approx(107.5)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def queue(poses: LivePoses, capacity: int = 30) -> tuple["PoseQueue[str]", Clock, list[str]]:
+    clock, said = Clock(), list[str]()
+    made: PoseQueue[str] = PoseQueue(poses, 0.5, lambda _, line: said.append(line), capacity, clock)
+    return made, clock, said
+
+
+def test_a_frame_waits_for_a_transform_that_is_late() -> None:
+    poses = tree(LivePoses(Frames(max_gap_s=2)), with_map=True)
+    frames, clock, said = queue(poses)
+    frames.push("late", "camera", int(2.1 * SECOND))
+    assert frames.ready() == []
+    clock.now += 0.3
+    poses.add_transforms(transform("odom", "base_link", int(2.2 * SECOND), 2.2), static=False)
+    ((item, pose),) = frames.ready()
+    assert item == "late"
+    assert pose[0, 3] == pytest.approx(102.6)
+    assert not said
+
+
+def test_a_frame_whose_pose_never_comes_leaves_at_its_deadline() -> None:
+    poses = tree(LivePoses(Frames(max_gap_s=2)), with_map=True)
+    frames, clock, _ = queue(poses)
+    frames.push("first", "camera", SECOND)
+    assert len(frames.ready()) == 1
+    frames.push("never", "camera", 9 * SECOND)
+    clock.now += 0.49
+    assert frames.ready() == []
+    assert len(frames) == 1
+    clock.now += 0.02
+    assert frames.ready() == []
+    assert frames.dropped == {"no pose": 1}
+
+
+def test_without_any_pose_the_user_is_told_after_five_seconds() -> None:
+    poses = LivePoses(Frames())
+    poses.add_transforms(transform("base_link", "gripper", 0, 0.5), static=True)
+    frames, clock, said = queue(poses)
+    frames.push("frame", "camera", SECOND)
+    clock.now += PATIENCE_S - 0.1
+    assert frames.ready() == []
+    assert not said
+    clock.now += 0.2
+    assert frames.ready() == []
+    assert said == [
+        "frames without a pose: no transform map -> camera after 5 s; frames seen: base_link, gripper"
+    ]
+
+
+def test_the_queue_is_bounded_and_the_oldest_leaves() -> None:
+    poses = LivePoses(Frames())
+    frames, _, _ = queue(poses, capacity=3)
+    for i in range(5):
+        frames.push(str(i), "camera", i * SECOND)
+    assert len(frames) == 3
+    assert frames.dropped == {"no pose": 2}
+    frames.clear()
+    assert frames.dropped["time jumped"] == 3
