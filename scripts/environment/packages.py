@@ -1,5 +1,6 @@
 """Python packages: pinned in requirements/, torch first and by itself, then all others at once."""
 
+import csv
 import shutil
 import sys
 from pathlib import Path
@@ -37,15 +38,21 @@ def install_project(root: Path, venv: VenvPython, stamps: Stamps) -> None:
     stamps.record("project", digest)
 
 
-def remove_half_installed(site_packages: Path) -> list[str]:
-    """Make pip install again what an interrupted run left half unpacked; return what that was.
+def half_installed(site_packages: Path) -> list[Path]:
+    """Return the .dist-info folders of packages that an interrupted run left incomplete.
 
-    pip writes RECORD last but takes a package without one for installed.
+    pip takes every package that has such a folder for installed, even one it was killed at.
     """
-    half = [info for info in site_packages.glob("*.dist-info") if not (info / "RECORD").is_file()]
-    for info in half:
-        shutil.rmtree(info)
-    return [info.name for info in half]
+    return [info for info in site_packages.glob("*.dist-info") if not _is_complete(info)]
+
+
+def _is_complete(info: Path) -> bool:
+    """Tell whether all files of a package are there; pip writes INSTALLER after them and RECORD last."""
+    if not (info / "INSTALLER").is_file() or not (info / "RECORD").is_file():
+        return False
+    with (info / "RECORD").open(newline="", encoding="utf-8") as record:
+        names = [row[0] for row in csv.reader(record) if row]
+    return all((info.parent / name).exists() for name in names if not name.endswith(".pyc"))
 
 
 def _install(venv: VenvPython, stamps: Stamps, step: str, *requirements: Path) -> None:
@@ -53,7 +60,9 @@ def _install(venv: VenvPython, stamps: Stamps, step: str, *requirements: Path) -
     if stamps.done(step, digest):
         return
     say(f"installing {', '.join(path.name for path in requirements)} (the first time takes a few minutes)")
-    remove_half_installed(venv.site_packages)
+    for info in half_installed(venv.site_packages):
+        say(f"installing again, as it is incomplete: {info.stem}")
+        shutil.rmtree(info)
     files = [word for path in requirements for word in ("-r", path)]
     run([*_pip_install(venv), *files], f"pip could not install {step}", _pip_environment())
     stamps.record(step, digest)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -50,16 +51,37 @@ class TestStamps:
 
 
 class TestHalfInstalled:
-    def test_only_packages_without_record_are_removed(self, tmp_path: Path) -> None:
-        from packages import remove_half_installed
+    @pytest.fixture
+    def package(self, tmp_path: Path) -> Path:
+        """An installed package of one module, one data file outside site-packages and its records."""
+        info = tmp_path / "lib/site/demo-1.dist-info"
+        info.mkdir(parents=True)
+        (tmp_path / "share").mkdir()
+        for file in (info / "INSTALLER", info.parent / "demo.py", tmp_path / "share/demo.txt"):
+            file.touch()
+        (info / "RECORD").write_text(
+            "demo.py,sha256=x,0\n../../share/demo.txt,,\n__pycache__/demo.cpython-311.pyc,,\n"
+        )
+        return info
 
-        for name, files in {"good-1": ("METADATA", "RECORD"), "half-2": ("METADATA",)}.items():
-            info = tmp_path / f"{name}.dist-info"
-            info.mkdir()
-            for file in files:
-                (info / file).touch()
-        assert remove_half_installed(tmp_path) == ["half-2.dist-info"]
-        assert [path.name for path in tmp_path.iterdir()] == ["good-1.dist-info"]
+    def test_a_whole_package_is_not_named(self, package: Path) -> None:
+        from packages import half_installed
+
+        assert half_installed(package.parent) == []
+
+    @pytest.mark.parametrize("lost", ["INSTALLER", "RECORD", "../demo.py", "../../../share/demo.txt"])
+    def test_a_package_that_lacks_anything_is_named(self, package: Path, lost: str) -> None:
+        from packages import half_installed
+
+        (package / lost).unlink()
+        assert half_installed(package.parent) == [package]
+
+    def test_this_environment_is_whole(self) -> None:
+        from packages import half_installed
+
+        site_packages = Path(sysconfig.get_path("purelib"))
+        assert list(site_packages.glob("numpy-*.dist-info/RECORD"))
+        assert half_installed(site_packages) == []
 
 
 class TestRosWheels:
