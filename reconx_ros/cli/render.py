@@ -1,10 +1,14 @@
 """`reconx render`: a finished map at given cameras."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from reconx_ros.cli.progress import shown_progress
+
+if TYPE_CHECKING:
+    from reconx_ros.splatting.rasterize import Backend
 
 
 @click.command()
@@ -16,7 +20,7 @@ from reconx_ros.cli.progress import shown_progress
 @click.option(
     "--rasterizer", type=click.Choice(["auto", "gsplat", "cpu"]), default="auto", show_default=True
 )
-def command(folder: Path, cameras: Path, output: Path, rasterizer: str) -> None:
+def command(folder: Path, cameras: Path, output: Path, rasterizer: "Backend") -> None:
     """Render the map in FOLDER (or a splat .ply) at each camera: one PNG, named like the frame."""
     from reconx_ros.evaluation.render import render_cameras  # noqa: PLC0415  (torch: only for real work)
 

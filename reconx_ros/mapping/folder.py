@@ -107,6 +107,7 @@ def _report(reconstruction: Reconstruction) -> dict[str, Any]:
         "gaussians": len(reconstruction.gaussians),
         "points": len(reconstruction.cloud),
         "keyframes": [k.name for k in reconstruction.keyframes],
+        "stamps_ns": [k.stamp_ns for k in reconstruction.keyframes],
         **reconstruction.report,
     }
 

@@ -1,0 +1,123 @@
+"""The demo: a recording played over DDS in real time into the real node, and the map it leaves.
+
+Three processes: the player, the node (with its worker), and this one, which listens to ``~/status``.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import rclpy
+
+from reconx_ros.errors import ReconxError
+from reconx_ros.progress import Progress
+from reconx_ros.ros.launching import ARGUMENTS, environment, remappings
+from reconx_ros.ros.status_listener import StatusListener
+
+TOPICS = {
+    "rgb_topic": "/camera/color/image_raw/compressed",
+    "depth_topic": "/camera/aligned_depth_to_color/image_raw",
+    "camera_info_topic": "/camera/color/camera_info",
+    "depth_camera_info_topic": "/camera/aligned_depth_to_color/camera_info",
+    "odom_topic": "/odom",
+}
+INPUTS = 7
+"""Subscriptions of the node that the player waits for: images, infos, odometry and transforms."""
+
+PATIENCE_S = 30.0
+"""Seconds the node may take to come up."""
+
+SAVING_S = 60.0
+"""Seconds the node may take to save and end."""
+
+
+class DemoError(ReconxError):
+    """A process of the demo ended early; its output says why."""
+
+
+def map_live(bag: Path, output: Path, preset: str, settle_s: float, progress: Progress) -> None:
+    """Play ``bag`` into the node, refine for ``settle_s`` more, and have the map saved to ``output``.
+
+    Args:
+        bag: a rosbag2 recording with the topics ``TOPICS``.
+        output: folder for the map and the processes' logs.
+        preset: of the node.
+        settle_s: seconds of refinement after the last frame.
+        progress: told once a second what the node says; when it asks to stop, the map so far is saved.
+
+    Raises:
+        DemoError: the node or the player ended early.
+    """
+    os.environ.update(_environment())
+    rclpy.init()
+    listener = StatusListener()
+    try:
+        with _process("node", _node_command(output, preset), output) as node:
+            _await(node, listener, progress, output)
+            command = [*_module("player"), str(bag), "--wait-for-subscribers", str(INPUTS)]
+            with _process("player", command, output) as player:
+                listener.follow(lambda: player.poll() is None and node.poll() is None, progress, "play")
+            end = time.monotonic() + settle_s
+            listener.follow(lambda: time.monotonic() < end and node.poll() is None, progress, "refine")
+            _finish(node, output)
+    finally:
+        listener.close()
+        rclpy.try_shutdown()
+
+
+def _await(
+    node: "subprocess.Popen[bytes]", listener: StatusListener, progress: Progress, output: Path
+) -> None:
+    """Wait for the node's first status."""
+    deadline = time.monotonic() + PATIENCE_S
+    listener.follow(
+        lambda: listener.latest is None and node.poll() is None and time.monotonic() < deadline,
+        progress,
+        "start",
+    )
+    if listener.latest is None and not progress.cancelled():
+        raise DemoError(f"the node does not come up; {output / 'node.log'} says why")
+
+
+def _finish(node: "subprocess.Popen[bytes]", output: Path) -> None:
+    """End the node as Ctrl-C does, which saves the map."""
+    if node.poll() is None:
+        node.send_signal(signal.SIGINT)
+    if node.wait(SAVING_S) != 0:
+        raise DemoError(f"the node ended with code {node.returncode}; {output / 'node.log'} says why")
+
+
+def _node_command(output: Path, preset: str) -> list[str]:
+    arguments = {name: default for name, (default, _) in ARGUMENTS.items()} | TOPICS
+    remapped = [part for pair in remappings(arguments) for part in ("-r", ":=".join(pair))]
+    parameters = [part for pair in (f"output:={output}", f"preset:={preset}") for part in ("-p", pair)]
+    return [*_module("node"), "--ros-args", *remapped, *parameters]
+
+
+def _module(name: str) -> list[str]:
+    return [sys.executable, "-m", f"reconx_ros.ros.{name}"]
+
+
+def _environment() -> dict[str, str]:
+    """Return variables for all processes: our transport profile, and a domain that nobody shares."""
+    profile = environment(Path(__file__).resolve().parents[2] / "config")
+    domain = {} if "ROS_DOMAIN_ID" in os.environ else {"ROS_DOMAIN_ID": str(60 + os.getpid() % 40)}
+    return {**profile, **domain, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+
+
+@contextmanager
+def _process(name: str, command: list[str], output: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run ``command`` with its output in ``NAME.log``; it does not outlive the block."""
+    with (output / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(SAVING_S)
