@@ -1,20 +1,21 @@
 """Compositing front to back, a tile at a time, eight pixels of a row at once."""
 
-import math
-
 import numpy as np
 from numba import njit, prange
 
 from reconx_ros.splatting import model
 from reconx_ros.splatting.cpu import splats as s
 from reconx_ros.splatting.cpu.functions import INLINED, ONE, PARALLEL, exp2
+from reconx_ros.splatting.cpu.rows import LEVEL, OFFSET, ROOM, SEGMENTS, START, spans
 from reconx_ros.splatting.cpu.simd import (
     absolute,
     any_set,
     fetch_add,
     fma,
+    item,
     load,
     minimum,
+    prefetch,
     ramp,
     select,
     spread,
@@ -23,29 +24,20 @@ from reconx_ros.splatting.cpu.simd import (
 
 ALPHA_MAX = np.float32(model.ALPHA_MAX)
 TRANSMITTANCE_MIN = np.float32(model.TRANSMITTANCE_MIN)
-ZERO = np.float32(0)
+ZERO, EIGHT = np.float32(0), np.float32(8)
+WIDTH = s.TILE_WIDTH
 PLANES = 5
-"""Planes of a tile: transmittance (negative once the pixel is finished), red, green, blue, depth."""
+"""Numbers a pixel: transmittance (negative once the pixel is finished), red, green, blue, depth."""
+
+ROW = PLANES * WIDTH
+TILE = s.TILE_HEIGHT * ROW
+"""Floats of a row of a tile and of a whole tile."""
+
+AHEAD = 6
+"""How many Gaussians ahead the records are fetched from memory."""
 
 CHECK_EVERY = 32
 """Gaussians between two looks at whether the whole tile is finished."""
-
-
-@njit(**INLINED)
-def rows_of_tile(y, half_y):
-    """Return the first and the last row of a tile that a Gaussian reaches, y from the tile's top."""
-    first = int(max(math.ceil(y - half_y), ZERO))
-    last = int(min(math.floor(y + half_y), np.float32(s.TILE_HEIGHT - 1)))
-    return first, last
-
-
-@njit(**INLINED)
-def segments_of_row(centre, half):
-    """Return where the pixels centre ± half of a tile's row start and how many groups of eight they need."""
-    first = int(max(math.ceil(centre - half), ZERO))
-    last = int(min(math.floor(centre + half), np.float32(s.TILE_WIDTH - 1)))
-    segments = (last - first + 8) >> 3
-    return min(first, s.TILE_WIDTH - 8 * segments), segments
 
 
 @njit(**INLINED)
@@ -63,44 +55,46 @@ def _blend(planes, at, alpha, red, green, blue, depth):
     open_ = after > TRANSMITTANCE_MIN
     weight = select(open_, before * alpha, ZERO)
     store(planes, at, select(open_, after, -absolute(before)))
-    store(planes, at + s.TILE_PIXELS, fma(weight, red, load(planes, at + s.TILE_PIXELS)))
-    store(planes, at + 2 * s.TILE_PIXELS, fma(weight, green, load(planes, at + 2 * s.TILE_PIXELS)))
-    store(planes, at + 3 * s.TILE_PIXELS, fma(weight, blue, load(planes, at + 3 * s.TILE_PIXELS)))
-    store(planes, at + 4 * s.TILE_PIXELS, fma(weight, depth, load(planes, at + 4 * s.TILE_PIXELS)))
+    store(planes, at + WIDTH, fma(weight, red, load(planes, at + WIDTH)))
+    store(planes, at + 2 * WIDTH, fma(weight, green, load(planes, at + 2 * WIDTH)))
+    store(planes, at + 3 * WIDTH, fma(weight, blue, load(planes, at + 3 * WIDTH)))
+    store(planes, at + 4 * WIDTH, fma(weight, depth, load(planes, at + 4 * WIDTH)))
 
 
 @njit(**INLINED)
-def _draw(records, r, left, top, planes, base):
+def _draw(records, r, left, top, planes, base, whole, real):
     """Draw the Gaussian with its record at r into the tile at (left, top)."""
-    x, y, slope = records[r + s.X] - left, records[r + s.Y] - top, records[r + s.SLOPE]
-    sharp_x, sharp_y, peak = records[r + s.SHARP_X], records[r + s.SHARP_Y], records[r + s.PEAK]
-    reach, spread_x = records[r + s.REACH], records[r + s.SPREAD_X]
-    red, green, blue = spread(records[r + s.RED]), spread(records[r + s.GREEN]), spread(records[r + s.BLUE])
-    depth = spread(records[r + s.DEPTH])
-    lanes = ramp() * sharp_x
-    first, last = rows_of_tile(y, records[r + s.HALF_Y])
+    red, green = spread(item(records, r + s.RED)), spread(item(records, r + s.GREEN))
+    blue, depth = spread(item(records, r + s.BLUE)), spread(item(records, r + s.DEPTH))
+    sharp_x = item(records, r + s.SHARP_X)
+    lanes, step = ramp() * sharp_x, spread(EIGHT * sharp_x)
+    first, last = spans(records, r, left, top, whole, real)
     for row in range(first, last + 1):
-        dy = np.float32(row) - y
-        v = dy * sharp_y
-        centre = x + slope * dy
-        half = math.sqrt(max(reach - v * v, ZERO)) * spread_x
-        start, segments = segments_of_row(centre, half)
-        for k in range(segments):
-            column = start + 8 * k
-            u = lanes + sharp_x * (np.float32(column) - centre)
-            alpha = minimum(unclipped_alpha(u, spread(peak - v * v)), ALPHA_MAX)
-            _blend(planes, base + row * s.TILE_WIDTH + column, alpha, red, green, blue, depth)
+        at = base + row * ROW + item(whole, START + row)
+        level = spread(item(real, LEVEL + row))
+        u = lanes + item(real, OFFSET + row)
+        for _ in range(item(whole, SEGMENTS + row)):
+            alpha = minimum(unclipped_alpha(u, level), ALPHA_MAX)
+            _blend(planes, at, alpha, red, green, blue, depth)
+            u = u + step
+            at += 8
 
 
 @njit(**INLINED)
-def unfinished(planes, base):
+def _unfinished(planes, base):
     """Return whether any pixel of a tile can still take a Gaussian."""
-    best = load(planes, base) > ZERO
-    for at in range(base + 8, base + s.TILE_PIXELS, 8):
-        if any_set(best):
-            return True
-        best = load(planes, at) > ZERO
-    return any_set(best)
+    for row in range(base, base + TILE, ROW):
+        for at in range(row, row + WIDTH, 8):
+            if any_set(load(planes, at) > ZERO):
+                return True
+    return False
+
+
+@njit(**INLINED)
+def _clear(planes, base):
+    for row in range(base, base + TILE, ROW):
+        planes[row : row + WIDTH] = ONE
+        planes[row + WIDTH : row + ROW] = ZERO
 
 
 @njit(**INLINED)
@@ -108,13 +102,13 @@ def _finish(planes, base, left, top, background, color, depth, alpha):
     """Copy a tile to the image, over the background."""
     height, width = alpha.shape
     for y in range(top, min(top + s.TILE_HEIGHT, height)):
-        at = base + (y - top) * s.TILE_WIDTH
-        for x in range(left, min(left + s.TILE_WIDTH, width)):
-            rest = abs(planes[at])
-            for channel in range(3):
-                value = planes[at + (channel + 1) * s.TILE_PIXELS]
-                color[y, x, channel] = value + rest * background[channel]
-            depth[y, x] = planes[at + 4 * s.TILE_PIXELS]
+        at = base + (y - top) * ROW
+        for x in range(left, min(left + WIDTH, width)):
+            rest = abs(item(planes, at))
+            color[y, x, 0] = item(planes, at + WIDTH) + rest * background[0]
+            color[y, x, 1] = item(planes, at + 2 * WIDTH) + rest * background[1]
+            color[y, x, 2] = item(planes, at + 3 * WIDTH) + rest * background[2]
+            depth[y, x] = item(planes, at + 4 * WIDTH)
             alpha[y, x] = ONE - rest
             at += 1
 
@@ -143,27 +137,29 @@ def composite(
         tiles_x: tiles across the image.
         threads: how many workers share the tiles.
         background: [3] float32.
-        planes: flat float32, ``PLANES`` planes a tile, kept for the backward pass.
+        planes: [tiles * TILE] float32, kept for the backward pass.
         drawn: [tiles] int32, receives how many Gaussians each tile drew before all its pixels finished.
-        color, depth, alpha: [H, W, 3], [H, W], [H, W] float32, the image.
+        color: [H, W, 3] float32, receives the image.
+        depth: [H, W] float32, receives Σ w z.
+        alpha: [H, W] float32, receives Σ w.
         ticket: [1] int64, the next tile.
     """
     tiles = len(tile_start) - 1
     ticket[0] = 0
     for _ in prange(threads):
+        whole, real = np.zeros(2 * ROOM, np.int32), np.zeros(2 * ROOM, np.float32)
         tile = fetch_add(ticket, 0, 1)
         while tile < tiles:
-            base = tile * PLANES * s.TILE_PIXELS
-            planes[base : base + s.TILE_PIXELS] = ONE
-            planes[base + s.TILE_PIXELS : base + PLANES * s.TILE_PIXELS] = ZERO
-            left, top = tile % tiles_x * s.TILE_WIDTH, tile // tiles_x * s.TILE_HEIGHT
-            done, count = 0, tile_start[tile + 1] - tile_start[tile]
-            while done < count and (done == 0 or unfinished(planes, base)):
-                batch = min(CHECK_EVERY, count - done)
-                for n in range(tile_start[tile] + done, tile_start[tile] + done + batch):
+            base = tile * TILE
+            left, top = tile % tiles_x * WIDTH, tile // tiles_x * s.TILE_HEIGHT
+            _clear(planes, base)
+            done, start, end = 0, tile_start[tile], tile_start[tile + 1]
+            while done < end - start and (done == 0 or _unfinished(planes, base)):
+                for n in range(start + done, min(start + done + CHECK_EVERY, end)):
+                    prefetch(records, s.SIZE * list_gaussian[min(n + AHEAD, end - 1)])
                     r = s.SIZE * list_gaussian[n]
-                    _draw(records, r, np.float32(left), np.float32(top), planes, base)
-                done += batch
+                    _draw(records, r, np.float32(left), np.float32(top), planes, base, whole, real)
+                done = min(done + CHECK_EVERY, end - start)
             drawn[tile] = done
             _finish(planes, base, left, top, background, color, depth, alpha)
             tile = fetch_add(ticket, 0, 1)

@@ -4,16 +4,19 @@ One radix sort by depth of all visible Gaussians, then one stable counting sort 
 the depth order are counted and dealt out by different threads, which keeps the order.
 """
 
-import math
-
 import numpy as np
 from numba import njit, prange
 
 from reconx_ros.splatting.cpu import splats as s
 from reconx_ros.splatting.cpu.functions import INLINED, KERNEL, PARALLEL
+from reconx_ros.splatting.cpu.simd import down, item, maximum, minimum, prefetch, square_root, up
 
+ZERO = np.float32(0)
 DIGIT = 11
 """Bits of a radix digit; three digits hold the 31 bits of a positive float."""
+
+AHEAD = 12
+"""How many Gaussians ahead the records are fetched from memory."""
 
 _BINS = 1 << DIGIT
 
@@ -64,31 +67,31 @@ def _scatter(order, keys, new_order, new_keys, count, bins, shift):
 @njit(**INLINED)
 def _tile_rows(records, at, tiles_y):
     """Return the first and the last row of tiles of the pixel rows that a Gaussian reaches."""
-    y, half = records[at + s.Y], records[at + s.HALF_Y]
-    first = int(max(math.ceil(y - half), np.float32(0))) // s.TILE_HEIGHT
-    last = int(min(math.floor(y + half), np.float32(tiles_y * s.TILE_HEIGHT - 1))) // s.TILE_HEIGHT
+    y, half = item(records, at + s.Y), item(records, at + s.HALF_Y)
+    first = int(maximum(up(y - half), ZERO)) // s.TILE_HEIGHT
+    last = int(minimum(down(y + half), np.float32(tiles_y * s.TILE_HEIGHT - 1))) // s.TILE_HEIGHT
     return first, last
 
 
 @njit(**INLINED)
 def _edge(records, at, side, low, high):
     """Return how far the ellipse reaches to a side (±1) between two y relative to its mean."""
-    y = min(max(side * records[at + s.TILT], low), high)
-    v = y * records[at + s.SHARP_Y]
-    half = math.sqrt(max(records[at + s.REACH] - v * v, np.float32(0))) * records[at + s.SPREAD_X]
-    return records[at + s.X] + records[at + s.SLOPE] * y + side * half
+    y = minimum(maximum(side * item(records, at + s.TILT), low), high)
+    v = y * item(records, at + s.SHARP_Y)
+    half = square_root(maximum(item(records, at + s.REACH) - v * v, ZERO)) * item(records, at + s.SPREAD_X)
+    return item(records, at + s.X) + item(records, at + s.SLOPE) * y + side * half
 
 
 @njit(**INLINED)
 def _tile_columns(records, at, tile_row, tiles_x):
     """Return the first and the last tile of a row of tiles that the ellipse touches."""
-    y, half = records[at + s.Y], records[at + s.HALF_Y]
-    low = max(np.float32(tile_row * s.TILE_HEIGHT) - y, -half)
-    high = min(np.float32((tile_row + 1) * s.TILE_HEIGHT - 1) - y, half)
-    left = math.ceil(_edge(records, at, np.float32(-1), low, high))
-    right = math.floor(_edge(records, at, np.float32(1), low, high))
-    first = int(max(left, np.float32(0))) // s.TILE_WIDTH
-    last = int(min(right, np.float32(tiles_x * s.TILE_WIDTH - 1)))
+    y, half = item(records, at + s.Y), item(records, at + s.HALF_Y)
+    low = maximum(np.float32(tile_row * s.TILE_HEIGHT) - y, -half)
+    high = minimum(np.float32((tile_row + 1) * s.TILE_HEIGHT - 1) - y, half)
+    left = up(_edge(records, at, np.float32(-1), low, high))
+    right = down(_edge(records, at, np.float32(1), low, high))
+    first = int(maximum(left, ZERO)) // s.TILE_WIDTH
+    last = int(minimum(right, np.float32(tiles_x * s.TILE_WIDTH - 1)))
     return first, last // s.TILE_WIDTH if last >= 0 else -1
 
 
@@ -108,12 +111,14 @@ def count_tiles(records, order, visible_count, tiles_x, tiles_y, per_chunk, firs
     chunks = len(per_chunk)
     tiles = tiles_x * tiles_y
     slots[:] = 0
+    first_slot[:] = 0
     for chunk in prange(chunks):
         counts = per_chunk[chunk]
         counts[:] = 0
         used = 0
         for n in range(visible_count * chunk // chunks, visible_count * (chunk + 1) // chunks):
             i = order[n]
+            prefetch(records, s.SIZE * order[min(n + AHEAD, visible_count - 1)])
             first_slot[i] = used
             top, bottom = _tile_rows(records, s.SIZE * i, tiles_y)
             for row in range(top, bottom + 1):
@@ -172,6 +177,7 @@ def fill_tiles(
         slot = chunk_start[chunk]
         for n in range(visible_count * chunk // chunks, visible_count * (chunk + 1) // chunks):
             i = order[n]
+            prefetch(records, s.SIZE * order[min(n + AHEAD, visible_count - 1)])
             first_slot[i] = slot
             top, bottom = _tile_rows(records, s.SIZE * i, tiles_y)
             for row in range(top, bottom + 1):

@@ -26,6 +26,7 @@ from reconx_ros.splatting.cpu.simd import (
     fma,
     gather,
     load,
+    prefetch,
     scatter,
     select,
     spread,
@@ -61,6 +62,8 @@ def _sum_slots(slots, first_slot, slot_count, i, out):
         out[_SEEN + lane] = np.float32(count)
         some |= count > 0
         at = _SUMS + lane * s.SLOT
+        if i + 16 <= len(first_slot):
+            prefetch(slots, s.SLOT * first_slot[i + 8 + lane])
         for slot in range(start, start + count):
             for k in range(s.SLOT):
                 out[at + k] += slots[slot * s.SLOT + k]

@@ -68,7 +68,7 @@ def _define_operator(function, result, emit):
     pairs = [(floats, floats), (floats, types.float32), (types.float32, floats)]
 
     @infer_global(function)
-    class Template(ConcreteTemplate):  # noqa: F841
+    class Template(ConcreteTemplate):
         cases = [signature(result, *pair) for pair in pairs]  # noqa: RUF012
 
     for pair in pairs:
@@ -106,20 +106,29 @@ def _lower_negative(context, builder, sig, args):
     return builder.fneg(args[0])
 
 
-def _call(builder, name, *args):
-    kind = ir.FunctionType(_FLOATS, [_FLOATS] * len(args))
-    full = f"llvm.{name}.v{LANES}f32"
-    return builder.call(builder.module.globals.get(full) or ir.Function(builder.module, kind, full), args)
-
-
 def _promoted(kinds):
-    """Return the signature of a function of vectors and numbers that gives a vector."""
-    return floats(*(kind if kind == floats else types.float32 for kind in kinds))
+    """Return the signature of a function of vectors and numbers: a vector as soon as there is one."""
+    result = floats if floats in kinds else types.float32
+    return result(*(kind if kind == floats else types.float32 for kind in kinds))
+
+
+def _lift_all(builder, sig, args):
+    """Return the arguments as vectors if the result is one."""
+    if sig.return_type != floats:
+        return args
+    return [_lift(builder, kind, value) for kind, value in zip(sig.args, args, strict=True)]
 
 
 def _elementwise(name):
+    """Return code for the LLVM function ``name`` on each lane, or on a single number."""
+
     def generate(context, builder, sig, args):
-        return _call(builder, name, *(_lift(builder, k, v) for k, v in zip(sig.args, args, strict=True)))
+        kind, suffix = (_FLOATS, f"v{LANES}f32") if sig.return_type == floats else (_FLOAT, "f32")
+        full = f"llvm.{name}.{suffix}"
+        declared = builder.module.globals.get(full)
+        if declared is None:
+            declared = ir.Function(builder.module, ir.FunctionType(kind, [kind] * len(args)), full)
+        return builder.call(declared, _lift_all(builder, sig, args))
 
     return generate
 
@@ -162,7 +171,7 @@ def fma(context, x, y, z):
 
 def _pick(sign):
     def generate(context, builder, sig, args):
-        x, y = (_lift(builder, k, v) for k, v in zip(sig.args, args, strict=True))
+        x, y = _lift_all(builder, sig, args)
         return builder.select(builder.fcmp_ordered(sign, x, y), x, y)
 
     return generate
@@ -239,6 +248,43 @@ def store(context, array, index, value):
         builder.store(args[2], _address(context, builder, sig.args[0], *args[:2], _FLOATS), align=4)
 
     return types.void(array, types.intp, floats), generate
+
+
+@intrinsic
+def store_whole(context, array, index, value):
+    """Write eight whole numbers as consecutive items of a contiguous 1D int32 array."""
+
+    def generate(context, builder, sig, args):
+        whole = builder.fptosi(args[2], _INTS)
+        builder.store(whole, _address(context, builder, sig.args[0], *args[:2], _INTS), align=4)
+
+    return types.void(array, types.intp, floats), generate
+
+
+@intrinsic
+def item(context, array, index):
+    """Return an item of a contiguous 1D array; unlike ``array[index]``, index must be >= 0."""
+
+    def generate(context, builder, sig, args):
+        return builder.load(_address(context, builder, sig.args[0], *args))
+
+    return array.dtype(array, types.intp), generate
+
+
+@intrinsic
+def prefetch(context, array, index):
+    """Ask for the cache line of an item that will be needed soon."""
+
+    def generate(context, builder, sig, args):
+        pointer = _address(context, builder, sig.args[0], *args, ir.IntType(8))
+        kinds = [pointer.type, _INT, _INT, _INT]
+        name = "llvm.prefetch.p0"
+        declared = builder.module.globals.get(name)
+        if declared is None:
+            declared = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), kinds), name)
+        builder.call(declared, [pointer, *(ir.Constant(_INT, number) for number in (0, 3, 1))])
+
+    return types.void(array, types.intp), generate
 
 
 @intrinsic

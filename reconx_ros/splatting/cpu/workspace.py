@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
 from reconx_ros.splatting import model
-from reconx_ros.splatting.cpu import splats
-from reconx_ros.splatting.cpu.backward import WORK
+from reconx_ros.splatting.cpu import backward, forward
 from reconx_ros.splatting.cpu.footprint import VIEW_SIZE
-from reconx_ros.splatting.cpu.forward import PLANES
 from reconx_ros.splatting.cpu.project_backward import SCRATCH
 
 Array = NDArray[Any]
@@ -48,12 +46,12 @@ class Workspace:
 
     def work(self) -> NDArray[np.float32]:
         """Return the scratch of the backward pass of compositing, a row a thread."""
-        threads, size = get_num_threads(), WORK * splats.TILE_PIXELS
-        return self.floats("work", threads * size).reshape(threads, size)
+        threads = get_num_threads()
+        return self.floats("work", threads * backward.TILE).reshape(threads, backward.TILE)
 
     def planes(self, tiles: int) -> NDArray[np.float32]:
         """Return the planes of all tiles."""
-        return self.floats("planes", tiles * PLANES * splats.TILE_PIXELS)
+        return self.floats("planes", tiles * forward.TILE)
 
     def ticket(self) -> NDArray[np.int64]:
         """Return the counter from which threads draw work."""
