@@ -34,6 +34,7 @@ from reconx_ros.progress import Progress, Silent
 from reconx_ros.splatting.rasterize import render_view
 from reconx_ros.stopwatch import Stopwatch
 from reconx_ros.viewer.comparison import ComparisonWriter
+from reconx_ros.viewer.report import write_report
 
 OURS = "ours"
 
@@ -57,7 +58,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Reconstruct ``source`` without its held-out frames and measure on those.
 
-    Writes the run folder (map, cloud, cameras), ``metrics.json`` and ``comparison/*.png`` to
+    Writes the run folder (map, cloud, cameras, report), ``metrics.json`` and ``comparison/*.png`` to
     ``output`` and prints a table.
 
     Args:
@@ -81,7 +82,9 @@ def evaluate(
         split = read_split(source, config.source, rule, number, progress)
     small = [reduce(view, config.keyframes.image_width) for view in split.inputs]
     result = reconstruct_keyframes(small, config, progress, split.metric)
+    result.report.update(partial=split.partial, source={"path": str(source), "warnings": split.warnings})
     save(result, output, config)
+    write_report(result, output)
     memory = _peak_memory()
     views = _measure(split, result, config, output, progress, watch)
     metrics = {

@@ -76,6 +76,11 @@ def preformatted(text: str) -> str:
     return f"<pre>{escape(text)}</pre>"
 
 
+def folded(summary: str, content: str) -> str:
+    """Return a finished piece that opens on a click."""
+    return f"<details><summary>{escape(summary)}</summary>{content}</details>"
+
+
 def warnings(lines: Sequence[str]) -> str:
     """Return a list of warnings; nothing where there are none."""
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)

@@ -84,13 +84,15 @@ def _frame(points: NDArray[np.float64], centres: NDArray[np.float64]) -> _Frame:
 def _painted(
     points: NDArray[np.float64], cloud: PointCloud, axes: tuple[int, int], frame: _Frame
 ) -> NDArray[np.uint8]:
-    """Paint every point on one pixel, those nearest to the viewer last."""
+    """Paint every point on 2 x 2 pixels, those nearest to the viewer last."""
     picture = np.full((frame.height, frame.width, 3), GREY, np.uint8)
-    column, row = np.floor(frame.pixels(points)).astype(np.int64).T
-    inside = (column >= 0) & (column < frame.width) & (row >= 0) & (row < frame.height)
     toward = {(0, 1): cloud.points[:, 2], (0, 2): -cloud.points[:, 1]}[axes]
-    order = np.flatnonzero(inside)[np.argsort(toward[inside], kind="stable")]
-    picture[row[order], column[order]] = cloud.colors[order]
+    order = np.argsort(toward, kind="stable")
+    column, row = np.floor(frame.pixels(points[order])).astype(np.int64).T
+    inside = (column >= 0) & (column < frame.width - 1) & (row >= 0) & (row < frame.height - 1)
+    column, row, colors = column[inside], row[inside], cloud.colors[order][inside]
+    for right, down in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        picture[row + down, column + right] = colors
     return picture
 
 

@@ -65,7 +65,9 @@ def _sections(result: Reconstruction, folder: Path) -> Iterator[str]:
     yield html.section("Keyframes: photo and map", _thumbnails(result))
     yield html.section("Open the map", html.preformatted(OPEN_WITH.format(folder=folder)))
     config = folder / "config.yaml"
-    yield html.section("Configuration", html.preformatted(config.read_text()) if config.is_file() else "")
+    if config.is_file():
+        text = html.preformatted(config.read_text())
+        yield html.section("Configuration", html.folded("config.yaml, as used", text))
 
 
 def _warnings(result: Reconstruction) -> list[str]:
