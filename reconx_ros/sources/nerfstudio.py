@@ -7,8 +7,7 @@ file leaves out their size.
 
 import contextlib
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,12 +18,12 @@ from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
 from reconx_ros.errors import SourceError
+from reconx_ros.sources.fields import Fields, is_path, shown
 from reconx_ros.sources.intrinsics import CameraModel, Lens
 
 Array = NDArray[np.float64]
 
 OPENGL_FROM_OPTICAL = np.diag([1.0, -1.0, -1.0, 1.0])
-MAX_SIDE = 1 << 16
 
 LENSES: dict[str, Lens] = {
     "PINHOLE": "polynomial",
@@ -119,10 +118,10 @@ def read_transforms(path: Path) -> Transforms:
     photos = []
     for index, (frame, name) in enumerate(zip(frames, names, strict=True)):
         if not isinstance(frame, dict):
-            raise SourceError(f"{path}: frames[{index}] must be an object, not {_shown(frame)}")
-        fields = _Fields({**size, **content, **frame}, f"{path}: frames[{index}]")
+            raise SourceError(f"{path}: frames[{index}] must be an object, not {shown(frame)}")
+        fields = Fields({**size, **content, **frame}, f"{path}: frames[{index}]")
         photos.append(_photo(fields, name, path.parent))
-    unit = _Fields(content, str(path)).number("depth_unit_scale_factor", 1e-3)
+    unit = Fields(content, str(path)).number("depth_unit_scale_factor", 1e-3)
     if unit <= 0:
         raise SourceError(f"{path}: depth_unit_scale_factor = {unit:g} must be > 0")
     return Transforms(tuple(photos), unit)
@@ -132,7 +131,7 @@ def _first_size(frames: Sequence[Any], folder: Path) -> dict[str, int]:
     """Return w and h of the first image there is, for files that leave them out."""
     for frame in frames:
         name = frame.get("file_path") if isinstance(frame, dict) else None
-        image = find_image(folder / name) if isinstance(name, str) and _is_path(name) else None
+        image = find_image(folder / name) if isinstance(name, str) and is_path(name) else None
         picture = (
             None
             if image is None
@@ -160,11 +159,11 @@ def _load(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as err:
         raise SourceError(f"{path} is not JSON: {' '.join(str(err).split())}") from err
     if not isinstance(content, dict):
-        raise SourceError(f"{path} must hold a JSON object, not {_shown(content)}")
+        raise SourceError(f"{path} must hold a JSON object, not {shown(content)}")
     return content
 
 
-def _photo(fields: "_Fields", name: str, folder: Path) -> PosedPhoto:
+def _photo(fields: Fields, name: str, folder: Path) -> PosedPhoto:
     return PosedPhoto(
         name,
         fields.path("file_path", folder),
@@ -174,7 +173,7 @@ def _photo(fields: "_Fields", name: str, folder: Path) -> PosedPhoto:
     )
 
 
-def _model(fields: "_Fields") -> CameraModel:
+def _model(fields: Fields) -> CameraModel:
     """Return the camera of a frame; without a focal length it follows from the angle of view."""
     width, height = fields.side("w"), fields.side("h")
     if not width or not height:
@@ -188,12 +187,12 @@ def _model(fields: "_Fields") -> CameraModel:
     return CameraModel(intrinsics, width, height, *_distortion(fields))
 
 
-def _distortion(fields: "_Fields") -> tuple[Lens, tuple[float, ...]]:
+def _distortion(fields: Fields) -> tuple[Lens, tuple[float, ...]]:
     name = fields.values.get("camera_model", "OPENCV")
     lens = LENSES.get(name) if isinstance(name, str) else None
     if lens is None:
         raise SourceError(
-            f"{fields.where}: camera_model {_shown(name)} is unknown; known: {', '.join(LENSES)}"
+            f"{fields.where}: camera_model {shown(name)} is unknown; known: {', '.join(LENSES)}"
         )
     if fields.values.get("is_fisheye") is True:
         lens = "fisheye"
@@ -202,7 +201,7 @@ def _distortion(fields: "_Fields") -> tuple[Lens, tuple[float, ...]]:
     return lens, values if any(values) else ()
 
 
-def _pose(fields: "_Fields") -> Array:
+def _pose(fields: Fields) -> Array:
     """Return world_from_camera, its rotation made exact."""
     value = fields.values.get("transform_matrix")
     try:
@@ -211,80 +210,26 @@ def _pose(fields: "_Fields") -> Array:
         matrix = np.zeros(0)
     if matrix.shape not in ((3, 4), (4, 4)) or not np.isfinite(matrix).all():
         raise SourceError(
-            f"{fields.where}: transform_matrix must be 4 x 4 finite numbers, not {_shown(value)}"
+            f"{fields.where}: transform_matrix must be 4 x 4 finite numbers, not {shown(value)}"
         )
     if abs(matrix).max() > 1e9:
         raise SourceError(f"{fields.where}: transform_matrix has a value of {abs(matrix).max():g}")
     left, scales, right = np.linalg.svd(matrix[:3, :3])
     rotation = left @ right
     if abs(scales - 1).max() > 1e-2 or np.linalg.det(rotation) < 0:
-        shown = ", ".join(f"{scale:.3g}" for scale in scales)
+        sizes = ", ".join(f"{scale:.3g}" for scale in scales)
         raise SourceError(
-            f"{fields.where}: transform_matrix is no rotation (mirrored, or scales {shown}, not 1)"
+            f"{fields.where}: transform_matrix is no rotation (mirrored, or scales {sizes}, not 1)"
         )
     world_from_opengl = np.eye(4)
     world_from_opengl[:3, :3], world_from_opengl[:3, 3] = rotation, matrix[:3, 3]
     return np.asarray(world_from_opengl @ OPENGL_FROM_OPTICAL)
 
 
-class _Fields:
-    """Typed access to the fields of a frame, over those of the file.
-
-    Attributes:
-        values: as parsed.
-        where: file and frame, for messages.
-    """
-
-    def __init__(self, values: Mapping[str, Any], where: str) -> None:
-        self.values, self.where = values, where
-
-    def number(self, key: str, default: float) -> float:
-        """Return a finite number below a million in size."""
-        value = self.values.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e6:
-            raise SourceError(f"{self.where}: {key} must be a number, not {_shown(value)}")
-        return float(value)
-
-    def side(self, key: str) -> int:
-        """Return a number of pixels, 0 where it is missing."""
-        value = self.number(key, 0.0)
-        if value != int(value) or not 0 <= value <= MAX_SIDE or (key in self.values and value == 0):
-            raise SourceError(f"{self.where}: {key} must be a whole number of pixels, not {_shown(value)}")
-        return int(value)
-
-    def focal(self, key: str, angle_key: str, side: int) -> float | None:
-        """Return a focal length in pixels, from an angle of view (radians) where need be."""
-        if key in self.values:
-            value = self.number(key, 0.0)
-            if not value > 0:
-                raise SourceError(f"{self.where}: {key} = {value:g} must be > 0")
-            return value
-        if angle_key not in self.values:
-            return None
-        angle = self.number(angle_key, 0.0)
-        if not 1e-3 < angle < math.pi:
-            raise SourceError(f"{self.where}: {angle_key} = {angle:g} must be in (0, pi)")
-        return side / 2 / math.tan(angle / 2)
-
-    def path(self, key: str, folder: Path) -> Path | None:
-        """Return a path relative to the file's folder."""
-        value = self.values.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, str) or not _is_path(value):
-            raise SourceError(f"{self.where}: {key} must be a path, not {_shown(value)}")
-        return folder / value.replace("\\", "/")
-
-
-def _is_path(text: str) -> bool:
-    """Return whether ``text`` can be a path: not empty, no NUL, no half of a surrogate pair."""
-    return bool(PurePosixPath(text).name) and "\0" not in text and text.isprintable()
-
-
 def _names(paths: Sequence[Any]) -> list[str]:
     """Return a name for each frame: the file's stem, or its whole path where stems repeat."""
     texts = [path.replace("\\", "/") if isinstance(path, str) else "" for path in paths]
-    names = [_stem(text) if _is_path(text) else "" for text in texts]
+    names = [_stem(text) if is_path(text) else "" for text in texts]
     if len(set(names)) < len(names):
         names = [
             "_".join(part for part in PurePosixPath(_cut(text)).parts if part not in ("/", ".."))
@@ -305,9 +250,3 @@ def _cut(text: str) -> str:
     """Return a path without the ending of an image file."""
     pure = PurePosixPath(text)
     return str(pure.with_suffix("")) if pure.suffix and pure.name != pure.suffix else text
-
-
-def _shown(value: Any) -> str:  # noqa: ANN401
-    """Return a value in at most 60 characters on one line."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -68,16 +68,17 @@ def test_the_same_camera_changes_nothing() -> None:
     assert np.nanmax(np.abs(result - depth)) < 2e-3
 
 
-def test_the_nearer_surface_hides_the_farther() -> None:
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_nearer_surface_hides_the_farther(side: int) -> None:
     """A box before a wall: in the other camera the box covers wall, and wall it uncovers is unknown."""
     source = camera(200.0, 200, 100)
     pose = np.eye(4)
-    pose[0, 3] = 0.1
+    pose[0, 3] = 0.1 * side
     target = camera(200.0, 200, 100, pose)
     depth = np.full((100, 200), 4.0, np.float32)
     depth[30:70, 80:120] = 1.0
-    result = register(source, target, depth)
-    # disparity = 200 * 0.1 / z: 20 pixels for the box, 5 for the wall
+    result = register(source, target, depth)[:, ::side]
+    # disparity = 200 * 0.1 / z: 20 pixels for the box, 5 for the wall; the other side is its mirror image
     np.testing.assert_allclose(result[32:68, 62:98], 1.0, atol=1e-3)
     assert np.isnan(result[35:65, 102:113]).all()
     np.testing.assert_allclose(result[5:25, 5:190], 4.0, atol=1e-3)
