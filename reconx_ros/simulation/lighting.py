@@ -199,15 +199,20 @@ def _smooth(chart: Tensor, light: Tensor) -> Tensor:
 def look_up(lightmap: Lightmap, solid: Tensor, face: Tensor, chart: Tensor) -> Tensor:
     """Return the baked light [N, 3] at chart coordinates [N, 2], bilinearly interpolated."""
     slots = lightmap.chart.shape[1]
-    begin, columns, rows = lightmap.chart.view(-1, FACES, 3)[solid, face].unbind(1)
+    begin, columns, rows = lightmap.chart.view(-1, 3).T[:, solid * FACES + face]
     begin = begin + (solid // slots) * lightmap.texels.shape[1]
-    size = torch.stack([columns, rows], 1)
-    at = ((chart + 1) * size / 2 - 0.5).clamp_min(0)
-    low = torch.minimum(at.long(), (size - 2).clamp_min(0))
-    rest = (at - low).clamp(0, 1)
+    low_x, across = _texel(chart[:, 0], columns)
+    low_y, down = _texel(chart[:, 1], rows)
+    corner = begin + low_y * columns + low_x
     texels = lightmap.texels.view(-1, 3)
-    corner = begin + low[:, 1] * columns + low[:, 0]
-    across, down = rest[:, :1], rest[:, 1:]
-    top = texels[corner] * (1 - across) + texels[corner + 1] * across
-    bottom = texels[corner + columns] * (1 - across) + texels[corner + columns + 1] * across
-    return top * (1 - down) + bottom * down
+    top = torch.lerp(texels[corner], texels[corner + 1], across[:, None])
+    corner = corner + columns
+    bottom = torch.lerp(texels[corner], texels[corner + 1], across[:, None])
+    return torch.lerp(top, bottom, down[:, None])
+
+
+def _texel(place: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the texel [N] below ``place`` in [-1, 1] among ``count``, and how far past its centre."""
+    at = ((place + 1) * (0.5 * count) - 0.5).clamp_min(0)
+    low = torch.minimum(at.long(), count - 2).clamp_min(0)
+    return low, (at - low).clamp(0, 1)

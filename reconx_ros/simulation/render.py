@@ -177,26 +177,26 @@ def _shade(
     hit = met.nonzero()[:, 0]
     if len(hit) == 0:
         return light, depth, normal, seen
-    owner, toward = number[hit], rays[hit]
+    owner, far, toward = number[hit], distance[hit], rays[hit].T.contiguous()
     index = owner * scene.hollow.shape[1] + solid[hit]
-    points = view.world_from_camera[owner, :3, 3] + distance[hit, None] * toward
-    surface = locate(scene.solids, index, points, _spread(view, owner, distance[hit]), toward)
+    points = view.world_from_camera[:, :3, 3].T[:, owner] + far * toward
+    surface = locate(scene.solids, index, points, _spread(view, owner, far), toward)
     rows = scene.material.flatten(0, 1)[index, surface.face] + owner * scene.materials.seed.shape[1]
     materials = scene.materials.flat()
     place = surface.chart * surface.extent
     colour = reflectance(materials, rows, place, surface.extent, surface.footprint)
     baked = look_up(scene.lightmap, index, surface.face, surface.chart)
     light[hit] = colour * (baked + materials.glow[rows][:, None])
-    facing = (surface.normal * toward).sum(1, keepdim=True) < 0
-    normal[hit] = torch.where(facing, surface.normal, -surface.normal)
+    facing = (surface.normal.T * toward).sum(0) < 0
+    normal[hit] = torch.where(facing[:, None], surface.normal, -surface.normal)
     return light, depth, normal, seen
 
 
 def _spread(view: View, owner: Tensor, distance: Tensor) -> Tensor:
-    """Return [N, 2, 3] metres: the step at the hit's depth from one pixel to its neighbours."""
+    """Return [2, 3, N] metres: the step at the hit's depth from one pixel to its neighbours."""
     pitch = 1.0 / torch.stack([view.intrinsics[:, 0, 0], view.intrinsics[:, 1, 1]], 1)
     axes = view.world_from_camera[:, :3, :2].transpose(1, 2) * pitch[..., None]
-    return axes[owner] * distance[:, None, None]
+    return axes.permute(1, 2, 0)[:, :, owner] * distance
 
 
 def _sky(scene: Scene, number: Tensor, rays: Tensor) -> Tensor:

@@ -50,27 +50,28 @@ def locate(solids: Solids, solid: Tensor, points: Tensor, spread: Tensor, toward
     Args:
         solids: B scenes of P solids.
         solid: [N] index into B * P.
-        points: [N, 3] in the world.
-        spread: [N, 2, 3] metres, how the ray's end moves, at fixed depth, from one pixel to the next
+        points: [3, N] in the world.
+        spread: [2, 3, N] metres, how the ray's end moves, at fixed depth, from one pixel to the next
             one right and the next one down.
-        toward: [N, 3] direction of the ray.
+        toward: [3, N] direction of the ray.
     """
-    slots = solids.centre.shape[1]
-    rotation = solids.rotation.reshape(-1, 3, 3)[solid]
-    half = solids.half.reshape(-1, 3)[solid]
-    kind = kind_of_slot(solids.counts, solid.device)[solid % slots]
-    local = _into(rotation, points - solids.centre.reshape(-1, 3)[solid])
+    # Coordinates lead in here: sums over a last axis of three are slow on the CPU.
+    rotation = solids.rotation.reshape(-1, 9).T[:, solid].view(3, 3, -1)
+    half = solids.half.reshape(-1, 3).T[:, solid]
+    kind = kind_of_slot(solids.counts, solid.device)[solid % solids.centre.shape[1]]
+    local = _into(rotation, points - solids.centre.reshape(-1, 3).T[:, solid])
     face, outward = _face(kind, local / half)
-    normal = _unit(outward / half)
-    moved = _slide(spread, toward, torch.einsum("nij,nj->ni", rotation, normal))
-    moved = torch.einsum("nkj,nji->nki", moved, rotation)
+    normal = outward / half
+    normal = normal / normal.square().sum(0).sqrt()
+    steps = [_into(rotation, step) for step in spread]
+    moved = _slide(steps, _into(rotation, toward), normal)
     chart, extent, footprint = _chart(kind, face, local, half, moved)
-    world_normal = torch.einsum("nij,nj->ni", rotation, normal)
-    return Surface(solid, face, chart, extent, world_normal, footprint)
+    return Surface(solid, face, chart.T, extent.T, (rotation * normal).sum(1).T, footprint.T)
 
 
 def _into(rotation: Tensor, vector: Tensor) -> Tensor:
-    return (rotation * vector[:, :, None]).sum(1)
+    """Return world vectors [3, N] in local axes, given world from local [3, 3, N]."""
+    return (rotation * vector[:, None]).sum(0)
 
 
 def _unit(vector: Tensor) -> Tensor:
@@ -78,49 +79,49 @@ def _unit(vector: Tensor) -> Tensor:
 
 
 def _face(kind: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the face [N] and the unit solid's outward normal there [N, 3]."""
-    axis = unit.abs().argmax(1)
-    on_end = (kind == CYLINDER) & (unit[:, 2].abs() >= unit[:, :2].square().sum(1).sqrt())
+    """Return the face [N] and the unit solid's outward normal there [3, N]."""
+    size = unit.abs()
+    axis = torch.where(size[1] > size[0], 1, 0)
+    axis = torch.where(size[2] > torch.maximum(size[0], size[1]), 2, axis)
+    pillar = kind == CYLINDER
+    on_end = pillar & (size[2] >= unit[:2].square().sum(0).sqrt())
+    side = pillar & ~on_end
     axis = torch.where(on_end, 2, axis)
-    positive = unit.gather(1, axis[:, None])[:, 0] > 0
-    face = 2 * axis + positive.long()
-    flat = torch.nn.functional.one_hot(axis, 3) * torch.where(positive, 1.0, -1.0)[:, None]
-    side = (kind == CYLINDER) & ~on_end
-    face = torch.where(side, 0, face)
-    round_normal = unit * torch.where(side[:, None], unit.new_tensor([1.0, 1.0, 0.0]), 1.0)
-    curved = (side | (kind == BALL))[:, None]
-    return face, torch.where(curved, round_normal, flat)
+    positive = unit.gather(0, axis[None])[0] > 0
+    face = torch.where(side, 0, 2 * axis + positive.long())
+    flat = torch.stack([axis == number for number in range(3)]) * torch.where(positive, 1.0, -1.0)
+    level = torch.stack([unit[0], unit[1], torch.zeros_like(unit[2])])
+    return face, torch.where(kind == BALL, unit, torch.where(side, level, flat))
 
 
-def _slide(spread: Tensor, toward: Tensor, normal: Tensor) -> Tensor:
-    """Move the ends of neighbouring rays along their rays onto the tangent plane, [N, 2, 3]."""
-    slope = (normal * toward).sum(1)
+def _slide(steps: list[Tensor], toward: Tensor, normal: Tensor) -> list[Tensor]:
+    """Move the ends of neighbouring rays along their rays onto the tangent plane, [3, N] each."""
+    slope = (normal * toward).sum(0)
     slope = torch.where(slope.abs() < 1e-3, 1e-3, slope)
-    ahead = torch.einsum("nkj,nj->nk", spread, normal) / slope[:, None]
-    return spread - ahead[..., None] * toward[:, None]
+    return [step - (step * normal).sum(0) / slope * toward for step in steps]
 
 
 def _chart(
-    kind: Tensor, face: Tensor, local: Tensor, half: Tensor, moved: Tensor
+    kind: Tensor, face: Tensor, local: Tensor, half: Tensor, moved: list[Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return chart coordinates, half extents and footprints, each [N, 2]."""
-    axes = torch.stack([_FIRST.to(face.device)[face // 2], _SECOND.to(face.device)[face // 2]], 1)
-    extent = half.gather(1, axes)
-    chart = local.gather(1, axes) / extent
-    steps = moved.abs().sum(1).gather(1, axes)
+    """Return chart coordinates, half extents and footprints, each [2, N]."""
+    axis = face // 2
+    axes = torch.stack([_FIRST.to(face.device)[axis], _SECOND.to(face.device)[axis]])
+    extent = half.gather(0, axes)
+    chart = local.gather(0, axes) / extent
+    steps = (moved[0].abs() + moved[1].abs()).gather(0, axes)
     unit = local / half
-    depth = unit.gather(1, (face // 2)[:, None]).abs().clamp_min(1e-6)
-    chart = torch.where((kind == BALL)[:, None], chart / depth, chart)
+    depth = unit.gather(0, axis[None]).abs().clamp_min(1e-6)
+    chart = torch.where(kind == BALL, chart / depth, chart)
     side = (kind == CYLINDER) & (face == 0)
     if bool(side.any()):
-        around = torch.atan2(unit[:, 1], unit[:, 0]) / torch.pi
-        radius = half[:, :2].mean(1)
-        tangent = torch.stack([-unit[:, 1], unit[:, 0], torch.zeros_like(around)], 1)
-        turn = torch.einsum("nkj,nj->nk", moved, tangent).abs().sum(1)
-        on_side = torch.stack([around, unit[:, 2]], 1)
-        chart = torch.where(side[:, None], on_side, chart)
-        extent = torch.where(side[:, None], torch.stack([torch.pi * radius, half[:, 2]], 1), extent)
-        steps = torch.where(side[:, None], torch.stack([turn, moved[..., 2].abs().sum(1)], 1), steps)
+        around = torch.atan2(unit[1], unit[0]) / torch.pi
+        turn = sum(((step[1] * unit[0] - step[0] * unit[1]).abs() for step in moved), around * 0)
+        rise = moved[0][2].abs() + moved[1][2].abs()
+        radius = (half[0] + half[1]) / 2
+        chart = torch.where(side, torch.stack([around, unit[2]]), chart)
+        extent = torch.where(side, torch.stack([torch.pi * radius, half[2]]), extent)
+        steps = torch.where(side, torch.stack([turn, rise]), steps)
     return chart.clamp(-1, 1), extent, steps
 
 
