@@ -24,26 +24,13 @@ from reconx_ros.splatting.cpu.forward import (
     unclipped_alpha,
 )
 from reconx_ros.splatting.cpu.functions import INLINED, ONE, PARALLEL
+from reconx_ros.splatting.cpu.memory import fetch_add, item, load, prefetch, store
 from reconx_ros.splatting.cpu.rows import LEVEL, OFFSET, ROOM, SEGMENTS, START, spans
-from reconx_ros.splatting.cpu.simd import (
-    absolute,
-    fetch_add,
-    fma,
-    item,
-    load,
-    minimum,
-    prefetch,
-    ramp,
-    select,
-    spread,
-    store,
-    total,
-    totals,
-)
+from reconx_ros.splatting.cpu.simd import absolute, fma, minimum, ramp, select, spread, total, totals
 
 ROW = 6 * WIDTH
 TILE = s.TILE_HEIGHT * ROW
-"""Floats of a row and of a tile: transmittance, R, gradients of red, green, blue and depth of each pixel."""
+"""Floats of a row and of a tile: transmittance, R, and the gradients of red, green, blue and depth."""
 
 
 @njit(**INLINED)

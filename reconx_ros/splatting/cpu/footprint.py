@@ -7,7 +7,8 @@ from numba import njit
 
 from reconx_ros.splatting import model
 from reconx_ros.splatting.cpu.functions import INLINED, ONE, exp
-from reconx_ros.splatting.cpu.simd import fma, gather, maximum, minimum, square_root
+from reconx_ros.splatting.cpu.memory import gather
+from reconx_ros.splatting.cpu.simd import fma, maximum, minimum, square_root
 
 LOW_PASS = np.float32(model.LOW_PASS)
 TWO = np.float32(2)
@@ -83,20 +84,11 @@ def footprint(means, log_scales, quaternions, i, view):
     scale_1 = exp(gather(log_scales, 3 * i + 1, 3))
     scale_2 = exp(gather(log_scales, 3 * i + 2, 3))
 
-    p00, p01, p02 = (
-        _dot(t00, t01, t02, r00, r10, r20), _dot(t00, t01, t02, r01, r11, r21), _dot(t00, t01, t02, r02, r12, r22),
-    )  # fmt: skip
-    p10, p11, p12 = (
-        _dot(t10, t11, t12, r00, r10, r20), _dot(t10, t11, t12, r01, r11, r21), _dot(t10, t11, t12, r02, r12, r22),
-    )  # fmt: skip
-    a0, a1, a2, b0, b1, b2 = (
-        p00 * scale_0,
-        p01 * scale_1,
-        p02 * scale_2,
-        p10 * scale_0,
-        p11 * scale_1,
-        p12 * scale_2,
-    )
+    p00, p10 = _dot(t00, t01, t02, r00, r10, r20), _dot(t10, t11, t12, r00, r10, r20)
+    p01, p11 = _dot(t00, t01, t02, r01, r11, r21), _dot(t10, t11, t12, r01, r11, r21)
+    p02, p12 = _dot(t00, t01, t02, r02, r12, r22), _dot(t10, t11, t12, r02, r12, r22)
+    a0, a1, a2 = p00 * scale_0, p01 * scale_1, p02 * scale_2
+    b0, b1, b2 = p10 * scale_0, p11 * scale_1, p12 * scale_2
     xx, xy, yy = _dot(a0, a1, a2, a0, a1, a2), _dot(a0, a1, a2, b0, b1, b2), _dot(b0, b1, b2, b0, b1, b2)
     # The minors of J W are f0 f1 times the ray (ux, uy, 1) in the world, here in the Gaussian's axes.
     d0 = fma(ux, view[0], fma(uy, view[4], view[8]))

@@ -6,21 +6,9 @@ from numba import njit, prange
 from reconx_ros.splatting import model
 from reconx_ros.splatting.cpu import splats as s
 from reconx_ros.splatting.cpu.functions import INLINED, ONE, PARALLEL, exp2
+from reconx_ros.splatting.cpu.memory import fetch_add, item, load, prefetch, store
 from reconx_ros.splatting.cpu.rows import LEVEL, OFFSET, ROOM, SEGMENTS, START, spans
-from reconx_ros.splatting.cpu.simd import (
-    absolute,
-    any_set,
-    fetch_add,
-    fma,
-    item,
-    load,
-    minimum,
-    prefetch,
-    ramp,
-    select,
-    spread,
-    store,
-)
+from reconx_ros.splatting.cpu.simd import absolute, any_set, fma, minimum, ramp, select, spread
 
 ALPHA_MAX = np.float32(model.ALPHA_MAX)
 TRANSMITTANCE_MIN = np.float32(model.TRANSMITTANCE_MIN)

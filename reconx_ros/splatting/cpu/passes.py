@@ -12,9 +12,10 @@ from reconx_ros.camera import Camera
 from reconx_ros.splatting.cpu import splats, workspace
 from reconx_ros.splatting.cpu.backward import composite_backward
 from reconx_ros.splatting.cpu.forward import composite
-from reconx_ros.splatting.cpu.order import count_tiles, depth_order, fill_tiles, place_tiles
 from reconx_ros.splatting.cpu.project import project
 from reconx_ros.splatting.cpu.project_backward import project_backward
+from reconx_ros.splatting.cpu.sort import depth_order
+from reconx_ros.splatting.cpu.tiles import count_tiles, fill_tiles, place_tiles
 from reconx_ros.splatting.cpu.workspace import Workspace
 
 Floats = NDArray[np.float32]

@@ -17,21 +17,8 @@ from reconx_ros.splatting.cpu.footprint import (
     footprint,
 )
 from reconx_ros.splatting.cpu.functions import INLINED, ONE, PARALLEL, log2, sigmoid
-from reconx_ros.splatting.cpu.simd import (
-    down,
-    fetch_add,
-    fma,
-    gather,
-    load,
-    maximum,
-    minimum,
-    scatter,
-    select,
-    spread,
-    square_root,
-    store,
-    up,
-)
+from reconx_ros.splatting.cpu.memory import fetch_add, gather, load, scatter, store
+from reconx_ros.splatting.cpu.simd import down, fma, maximum, minimum, select, spread, square_root, up
 
 NEAR = np.float32(model.NEAR)
 ZERO, HALF = np.float32(0), np.float32(0.5)
@@ -57,7 +44,7 @@ def direction(means, i, view):
 
 @njit(**INLINED)
 def color(sh, stored, degree, i, basis):
-    """Return 0.5 + Σ_k Y_k sh_k, not clipped (Kerbl et al. 2023), and a zero, NaN where sh is not finite."""
+    """Return 0.5 + Σ_k Y_k sh_k, not clipped at 0, and a zero (NaN where sh is not finite)."""
     red, green, blue = spread(HALF), spread(HALF), spread(HALF)
     finite = spread(ZERO)
     for k in range((degree + 1) * (degree + 1)):
@@ -151,7 +138,11 @@ def project(
     """Fill ``records`` [N 16] and ``depths`` [N] from flat float32 parameters of N >= 8 Gaussians.
 
     Args:
-        means, log_scales, quaternions, opacity_logits, sh: the parameters, flattened.
+        means: [3 N] float32.
+        log_scales: [3 N] float32.
+        quaternions: [4 N] float32, wxyz.
+        opacity_logits: [N] float32.
+        sh: [3 K N] float32.
         degree: highest degree of the harmonics to use.
         compensate: whether opacities make up for the low-pass filter.
         view: the camera (see ``footprint``).

@@ -12,27 +12,17 @@ from reconx_ros.splatting.cpu.footprint import (
     FY,
     HIGH_X,
     HIGH_Y,
-    LOW_PASS,
     LOW_X,
     LOW_Y,
     TWO,
     footprint,
 )
 from reconx_ros.splatting.cpu.functions import INLINED, ONE, PARALLEL, sigmoid
-from reconx_ros.splatting.cpu.project import GROUPS, HALF, ZERO, first_of_group
+from reconx_ros.splatting.cpu.memory import fetch_add, gather, load, prefetch, scatter, store
+from reconx_ros.splatting.cpu.project import GROUPS, ZERO, first_of_group
 from reconx_ros.splatting.cpu.sh_backward import sh_backward
-from reconx_ros.splatting.cpu.simd import (
-    fetch_add,
-    fma,
-    gather,
-    load,
-    prefetch,
-    scatter,
-    select,
-    spread,
-    square_root,
-    store,
-)
+from reconx_ros.splatting.cpu.shape_backward import axis_backward, shape_backward
+from reconx_ros.splatting.cpu.simd import fma, select
 
 LN2 = np.float32(np.log(2))
 TINY = np.float32(1e-30)
@@ -44,9 +34,6 @@ _SEEN = _SUMS + 8 * s.SLOT
 
 SCRATCH = _SEEN + 8
 """Floats of scratch a thread needs."""
-
-ByShape = namedtuple("ByShape", "xx xy yy x y")
-"""Gradients of the low-passed covariance and of the mean in the image."""
 
 Parameters = namedtuple("Parameters", "means log_scales quaternions opacity_logits sh")
 """Five flat float32 arrays: the parameters or their gradients."""
@@ -76,41 +63,6 @@ def _sum(scratch, k):
 
 
 @njit(**INLINED)
-def _shape_backward(p, scratch, compensate):
-    """Return the gradients of the ellipse.
-
-    PEAK, SHARP_X, SHARP_Y and SLOPE (see ``splats``) are functions of Σ'yy, of the variance
-    det / Σ'yy left within a row, and of Σ'xy / Σ'yy.
-    """
-    q_u, q_uu, q_uy = _sum(scratch, 5) * LN2, _sum(scratch, 6) * LN2, _sum(scratch, 7) * LN2
-    q_y, q_yy = _sum(scratch, 8) * LN2, _sum(scratch, 9) * LN2
-    inverse_yy, inverse_det = ONE / p.yy, ONE / p.det
-    slope = p.xy * inverse_yy
-    factor = TWO * s.SHARPNESS * square_root(p.yy * inverse_det)
-    sharp_yy = s.SHARPNESS * s.SHARPNESS * inverse_yy
-    by_slope = factor * q_uy * inverse_yy
-    by_xx = q_uu * p.yy * inverse_det
-    by_xy = by_slope - TWO * slope * by_xx
-    by_yy = sharp_yy * inverse_yy * q_yy - slope * by_slope + slope * slope * by_xx
-    if compensate:  # the logarithm of the opacity holds ½ (log det sharp - log det)
-        weight, sharp = HALF * _sum(scratch, 4), ONE / (p.sharp_det + TINY)
-        by_xx = by_xx + weight * ((p.yy - LOW_PASS) * sharp - p.yy * inverse_det)
-        by_xy = by_xy - TWO * weight * p.xy * (sharp - inverse_det)
-        by_yy = by_yy + weight * ((p.xx - LOW_PASS) * sharp - p.xx * inverse_det)
-    by_x = factor * q_u
-    return ByShape(by_xx, by_xy, by_yy, by_x, TWO * sharp_yy * q_y - slope * by_x)
-
-
-@njit(**INLINED)
-def _axis_backward(p0, p1, scale, by):
-    """Return for one axis of the Gaussian the gradients of p0 and p1, and of the logarithm of its scale."""
-    m0, m1 = p0 * scale, p1 * scale
-    by_m0 = fma(TWO * by.xx, m0, by.xy * m1)
-    by_m1 = fma(TWO * by.yy, m1, by.xy * m0)
-    return by_m0 * scale, by_m1 * scale, fma(by_m0, m0, by_m1 * m1)
-
-
-@njit(**INLINED)
 def _write_quaternions(p, i, seen, g00, g01, g02, g10, g11, g12, g20, g21, g22, out):
     """Write the gradient of the quaternions, given that of the rotation matrix."""
     w, x, y, z = p.qw, p.qx, p.qy, p.qz
@@ -129,9 +81,9 @@ def _write_quaternions(p, i, seen, g00, g01, g02, g10, g11, g12, g20, g21, g22, 
 @njit(**INLINED)
 def _write_geometry(p, by, by_depth, view, i, seen, around, out):
     """Write the gradients of scales, quaternions and means; ``around`` is that of the means by colour."""
-    a0, b0, s0 = _axis_backward(p.p00, p.p10, p.scale_0, by)
-    a1, b1, s1 = _axis_backward(p.p01, p.p11, p.scale_1, by)
-    a2, b2, s2 = _axis_backward(p.p02, p.p12, p.scale_2, by)
+    a0, b0, s0 = axis_backward(p.p00, p.p10, p.scale_0, by)
+    a1, b1, s1 = axis_backward(p.p01, p.p11, p.scale_1, by)
+    a2, b2, s2 = axis_backward(p.p02, p.p12, p.scale_2, by)
     scatter(out.log_scales, 3 * i, 3, select(seen, s0, ZERO))
     scatter(out.log_scales, 3 * i + 1, 3, select(seen, s1, ZERO))
     scatter(out.log_scales, 3 * i + 2, 3, select(seen, s2, ZERO))
@@ -179,24 +131,40 @@ def _group(inputs, i, degree, compensate, view, scratch, out):
         inputs.means, inputs.sh, degree, i, view, scratch, seen,
         _sum(scratch, 0), _sum(scratch, 1), _sum(scratch, 2), out.sh,
     )  # fmt: skip
-    by = _shape_backward(p, scratch, compensate)
+    q_1, q_u, q_uu = _sum(scratch, 4), _sum(scratch, 5), _sum(scratch, 6)
+    q_uy, q_y, q_yy = _sum(scratch, 7), _sum(scratch, 8), _sum(scratch, 9)
+    by = shape_backward(p, q_1, q_u, q_uu, q_uy, q_y, q_yy, compensate)
     _write_geometry(p, by, _sum(scratch, 3), view, i, seen, around, out)
-    by_logit = _sum(scratch, 4) * (ONE - sigmoid(load(inputs.opacity_logits, i)))
+    by_logit = q_1 * (ONE - sigmoid(load(inputs.opacity_logits, i)))
     store(out.opacity_logits, i, select(seen, by_logit, ZERO))
 
 
 @njit(**PARALLEL)
 def project_backward(
-    means, log_scales, quaternions, opacity_logits, sh, degree, compensate, view, scratch, slots, first_slot,
-    slot_count, by_means, by_log_scales, by_quaternions, by_opacity_logits, by_sh, ticket,
+    means, log_scales, quaternions, opacity_logits, sh, degree, compensate, view, scratch, slots,
+    first_slot, slot_count, by_means, by_log_scales, by_quaternions, by_opacity_logits, by_sh, ticket,
 ):  # fmt: skip
     """Write the gradients of the five parameters (zero for Gaussians without slots).
 
     Args:
-        means, log_scales, quaternions, opacity_logits, sh, degree, compensate, view, scratch, ticket:
-            as in ``project``, with ``SCRATCH`` floats of scratch a thread.
-        slots, first_slot, slot_count: as filled by ``composite_backward`` and ``order``.
-        by_means, by_log_scales, by_quaternions, by_opacity_logits, by_sh: flat float32 gradients.
+        means: [3 N] float32.
+        log_scales: [3 N] float32.
+        quaternions: [4 N] float32, wxyz.
+        opacity_logits: [N] float32.
+        sh: [3 K N] float32.
+        degree: highest degree of the harmonics used.
+        compensate: whether opacities make up for the low-pass filter.
+        view: the camera (see ``footprint``).
+        scratch: [threads, SCRATCH] float32.
+        slots: gradient slots of all tile lists.
+        first_slot: [N] int32, where the slots of each Gaussian start.
+        slot_count: [N] int32, how many it has.
+        by_means: [3 N] float32, receives gradients; likewise the following.
+        by_log_scales: [3 N] float32.
+        by_quaternions: [4 N] float32.
+        by_opacity_logits: [N] float32.
+        by_sh: [3 K N] float32.
+        ticket: [1] int64, the next chunk of work.
     """
     count = len(opacity_logits)
     groups = (count + 7) // 8

@@ -9,18 +9,8 @@ from numba import njit
 
 from reconx_ros.splatting.cpu import splats as s
 from reconx_ros.splatting.cpu.functions import INLINED
-from reconx_ros.splatting.cpu.simd import (
-    down,
-    fma,
-    item,
-    maximum,
-    minimum,
-    ramp,
-    square_root,
-    store,
-    store_whole,
-    up,
-)
+from reconx_ros.splatting.cpu.memory import item, store, store_whole
+from reconx_ros.splatting.cpu.simd import down, fma, maximum, minimum, ramp, square_root, up
 
 ZERO, EIGHT, EIGHTH = np.float32(0), np.float32(8), np.float32(0.125)
 LAST_ROW, LAST_COLUMN = np.float32(s.TILE_HEIGHT - 1), np.float32(s.TILE_WIDTH - 1)

@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit
 
 from reconx_ros.splatting.cpu.functions import INLINED
-from reconx_ros.splatting.cpu.simd import spread, store
+from reconx_ros.splatting.cpu.memory import store
+from reconx_ros.splatting.cpu.simd import spread
 
 ROWS = 16
 """Basis functions up to degree 3."""

@@ -4,8 +4,9 @@ from numba import njit
 
 from reconx_ros.splatting.cpu import sh as harmonics
 from reconx_ros.splatting.cpu.functions import INLINED
+from reconx_ros.splatting.cpu.memory import gather, load, scatter
 from reconx_ros.splatting.cpu.project import ZERO, color, direction
-from reconx_ros.splatting.cpu.simd import fma, gather, load, scatter, select, spread
+from reconx_ros.splatting.cpu.simd import fma, select, spread
 
 
 @njit(**INLINED)

@@ -1,7 +1,7 @@
 """Which Gaussians are in which tile, front to back.
 
-One radix sort by depth of all visible Gaussians, then one stable counting sort into tiles: chunks of
-the depth order are counted and dealt out by different threads, which keeps the order.
+One stable counting sort of the depth order into tiles: chunks of the order are counted and dealt out
+by different threads, and the chunks of a tile follow each other.
 """
 
 import numpy as np
@@ -9,59 +9,12 @@ from numba import njit, prange
 
 from reconx_ros.splatting.cpu import splats as s
 from reconx_ros.splatting.cpu.functions import INLINED, KERNEL, PARALLEL
-from reconx_ros.splatting.cpu.simd import down, item, maximum, minimum, prefetch, square_root, up
+from reconx_ros.splatting.cpu.memory import item, prefetch
+from reconx_ros.splatting.cpu.simd import down, maximum, minimum, square_root, up
 
 ZERO = np.float32(0)
-DIGIT = 11
-"""Bits of a radix digit; three digits hold the 31 bits of a positive float."""
-
 AHEAD = 12
 """How many Gaussians ahead the records are fetched from memory."""
-
-_BINS = 1 << DIGIT
-
-
-@njit(**KERNEL)
-def depth_order(depth_bits, order, keys, spare_order, spare_keys, visible):
-    """Sort by depth, stably; return how many Gaussians are visible.
-
-    Args:
-        depth_bits: [N] int32, the bits of the depths; negative where out of sight.
-        order: [N] int32, receives the visible Gaussians front to back.
-        keys, spare_order, spare_keys: [N] int32 work space.
-        visible: [N] bool, receives which Gaussians are visible.
-    """
-    bins = np.zeros((3, _BINS), np.int32)
-    count = 0
-    for i in range(len(depth_bits)):
-        key = depth_bits[i]
-        visible[i] = key >= 0
-        if key >= 0:
-            order[count], keys[count] = i, key
-            count += 1
-            for digit in range(3):
-                bins[digit, (key >> (DIGIT * digit)) & (_BINS - 1)] += 1
-    source, spare, passes = order, spare_order, 0
-    for digit in range(3):
-        if bins[digit].max() < count:  # otherwise all have the same digit
-            _scatter(source, keys, spare, spare_keys, count, bins[digit], DIGIT * digit)
-            source, spare, keys, spare_keys = spare, source, spare_keys, keys
-            passes += 1
-    if passes % 2:
-        spare[:count] = source[:count]
-    return count
-
-
-@njit(**INLINED)
-def _scatter(order, keys, new_order, new_keys, count, bins, shift):
-    total = 0
-    for digit in range(_BINS):
-        total, bins[digit] = total + bins[digit], total
-    for i in range(count):
-        digit = (keys[i] >> shift) & (_BINS - 1)
-        at = bins[digit]
-        bins[digit] = at + 1
-        new_order[at], new_keys[at] = order[i], keys[i]
 
 
 @njit(**INLINED)
@@ -103,7 +56,8 @@ def count_tiles(records, order, visible_count, tiles_x, tiles_y, per_chunk, firs
         records: see ``splats``.
         order: Gaussians front to back.
         visible_count: how many of ``order`` count.
-        tiles_x, tiles_y: tiles of the image.
+        tiles_x: tiles across the image.
+        tiles_y: tiles down the image.
         per_chunk: [chunks, tiles + 1] int32, receives counts; the last is the sum of the row.
         first_slot: [N] int32, receives the first slot of each Gaussian, relative to its chunk.
         slots: [N] int32, receives how many it has; 0 where out of sight.
