@@ -7,7 +7,14 @@ that is raised is a defect of ours: a traceback, a log file and exit code 1.
 
 
 class ReconxError(Exception):
-    """A known error: one line that names the bad value and what would be right."""
+    """A known error: one line that names the bad value and what would be right.
+
+    Values come from files and the network; what would break the line is shown as a space or ``?``.
+    """
+
+    def __init__(self, message: str) -> None:
+        line = " ".join(message.split())
+        super().__init__("".join(letter if letter.isprintable() else "?" for letter in line))
 
 
 class ConfigError(ReconxError):

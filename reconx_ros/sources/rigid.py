@@ -40,7 +40,8 @@ def pose_from_matrix(matrix: Array) -> tuple[Array, Array]:
 
 def unit_quaternion(quaternion_xyzw: Array) -> Array | None:
     """Return the normalised quaternion, or ``None`` where it is zero or not finite."""
-    norm = float(np.linalg.norm(quaternion_xyzw))
+    with np.errstate(over="ignore"):  # damaged messages hold any numbers
+        norm = float(np.linalg.norm(quaternion_xyzw))
     return quaternion_xyzw / norm if np.isfinite(norm) and norm > 1e-6 else None
 
 

@@ -36,6 +36,10 @@ class TransformError(SourceError):
         super().__init__(message)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type["TransformError"], tuple[Reason, str]]:
+        """Pickle with the reason, so that it crosses to another process whole."""
+        return TransformError, (self.reason, str(self))
+
 
 @dataclass
 class _Edge:

@@ -61,3 +61,9 @@ def test_what_names_say() -> None:
     assert is_rectified("/left/image_rect_color") and is_rectified("/depth/image_rect/compressed")
     assert not is_rectified("/rect/image_raw") and not is_rectified("/camera/direct")
     assert is_registered("/camera/depth_registered/image") and not is_registered("/camera/depth/image")
+
+
+def test_names_of_a_damaged_file_stay_on_one_line() -> None:
+    with pytest.raises(SourceError) as caught:
+        choose_topics({"/a\nb": "x\r/y\x1b[2J"}, SourceConfig())
+    assert str(caught.value).isprintable() and "/a b (x /y?[2J)" in str(caught.value)

@@ -1,5 +1,6 @@
 """The frame tree against matrices and scipy."""
 
+import pickle
 import threading
 
 import numpy as np
@@ -94,6 +95,8 @@ def test_each_failure_has_its_reason(target: str, source: str, stamp: int, reaso
     with pytest.raises(TransformError) as caught:
         tree.lookup(target, source, stamp, max_gap_s=1.0)
     assert caught.value.reason is reason and "\n" not in str(caught.value)
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert copy.reason is reason and str(copy) == str(caught.value)
     if reason in (Reason.UNKNOWN_FRAME, Reason.NOT_CONNECTED):
         assert "frames seen: base, map, other, thing" in str(caught.value)
 
