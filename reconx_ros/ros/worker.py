@@ -13,6 +13,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -104,8 +106,8 @@ class MapWorker:
         while not self._stopped:
             self._serve()
             if not self._stopped and self._steps_left > 0 and not self._paused:
-                self._refine()
-            self._publish_when_due()
+                self._guard("refining", self._refine)
+            self._guard("publishing", self._publish_when_due)
 
     def tell(self, stage: str, fraction: float) -> None:
         """Tell the node what is being done."""
@@ -120,18 +122,21 @@ class MapWorker:
         try:
             command = self.inbox.get(timeout=wait) if wait != 0.0 else self.inbox.get_nowait()
             while True:
-                self._obey(command)
+                self._guard(type(command).__name__, partial(self._dispatch, command))
                 command = self.inbox.get_nowait()
         except queue.Empty:
             self.urgent.clear()
 
-    def _obey(self, command: Command) -> None:
+    def _guard(self, what: str, work: Callable[[], None]) -> None:
+        """Do ``work``; whatever it does wrong is reported, the map stays and the worker goes on."""
         try:
-            self._dispatch(command)
-        except Exception as err:  # whatever one command does wrong, the map stays and work goes on
+            work()
+        except Exception as err:
             if not isinstance(err, ReconxError):
                 traceback.print_exc()
-            self._send(Trouble(f"{type(command).__name__}: {type(err).__name__}: {err}"))
+            self._steps_left, self._changed = 0, False  # until something new comes
+            first = str(err).partition("\n")[0]
+            self._send(Trouble(f"worker, {what}: {type(err).__name__}: {first}"))
 
     def _dispatch(self, command: Command) -> None:
         if isinstance(command, AddKeyframe):
@@ -194,15 +199,16 @@ class MapWorker:
             self._send(_update(self._epoch, snapshot))
 
     def _save(self, request: int, folder: Path) -> Answer:
-        snapshot = self._mapper.snapshot()
-        if snapshot is None:
-            return Answer(request, "no_map", "there is no map yet: no keyframe has come")
-        code: Code = "bad_path"
+        code: Code = "failed"
         try:
+            snapshot = self._mapper.snapshot()
+            if snapshot is None:
+                return Answer(request, "no_map", "there is no map yet: no keyframe has come")
+            code = "bad_path"
             check_writable(folder)
             code = "failed"
             where = save(snapshot, folder, self._begin.config).resolve()
-        except (MapError, OSError) as err:
+        except Exception as err:  # the one who asked must hear of it
             return Answer(request, code, str(err))
         count = f"{len(snapshot.gaussians)} Gaussians of {len(snapshot.keyframes)} keyframes"
         return Answer(request, "ok", f"{count} saved to {where}", str(where))
@@ -211,7 +217,7 @@ class MapWorker:
         try:
             reconstruction = load(folder)
             self._mapper.load(reconstruction)
-        except ReconxError as err:
+        except Exception as err:  # the one who asked must hear of it
             missing = not (folder / "map.ply").is_file()
             return Answer(request, "no_map" if missing else "bad_map", str(err))
         self._keyframes, self._loaded, self._changed = 0, True, True
