@@ -14,7 +14,7 @@ def simulate(
     output: Path,
     *,
     scene: str = "room",
-    seed: int = 5,
+    seed: int = 0,
     frames: int = 60,
     rate_hz: float = 3.0,
     width: int = 640,
