@@ -113,7 +113,15 @@ def _check(parameters: GaussianParameters, camera: Camera, degree: int) -> None:
 
 
 def _choose(parameters: GaussianParameters, backend: Backend) -> Backend:
-    return "cpu" if backend == "auto" else backend
+    from reconx_ros.splatting import gsplat_backend  # noqa: PLC0415
+
+    if backend == "auto":
+        return "gsplat" if parameters.means.is_cuda and gsplat_backend.usable() else "cpu"
+    if backend == "gsplat":
+        gsplat_backend.require()
+        if not parameters.means.is_cuda:
+            raise SplattingError("rasterizer 'gsplat' needs tensors on 'cuda', not on 'cpu'")
+    return backend
 
 
 def _reference(
@@ -140,14 +148,29 @@ def _cpu(
 ) -> Outputs:
     from reconx_ros.splatting.cpu.autograd import Rasterize  # noqa: PLC0415
 
-    single = (tensor.float() for tensor in parameters.tensors())
-    outputs: Outputs = Rasterize.apply(  # type: ignore[no-untyped-call]
-        camera, background.float(), degree, compensate, contribution, *single
-    )
-    return outputs
+    device = parameters.means.device
+    single = (tensor.float().cpu() for tensor in parameters.tensors())
+    behind = background.float().cpu()
+    outputs = Rasterize.apply(camera, behind, degree, compensate, contribution, *single)  # type: ignore[no-untyped-call]
+    color, depth, alpha, visible = (output.to(device) for output in outputs[:4])
+    return color, depth, alpha, visible, None if outputs[4] is None else outputs[4].to(device)
+
+
+def _gsplat(
+    parameters: GaussianParameters,
+    camera: Camera,
+    background: Tensor,
+    degree: int,
+    compensate: bool,
+    contribution: bool,
+) -> Outputs:
+    from reconx_ros.splatting.gsplat_backend import rasterize_gsplat  # noqa: PLC0415
+
+    return rasterize_gsplat(parameters, camera, background, degree, compensate, contribution)
 
 
 _BACKENDS: dict[Backend, Callable[[GaussianParameters, Camera, Tensor, int, bool, bool], Outputs]] = {
+    "gsplat": _gsplat,
     "cpu": _cpu,
     "reference": _reference,
 }

@@ -95,7 +95,8 @@ def project(parameters: GaussianParameters, camera: Camera, degree: int, compens
 def visible_rows(parameters: GaussianParameters, camera: Camera, degree: int, compensate: bool) -> Tensor:
     """Return [N] bool: finite, beyond the near plane, and alpha >= 1/255 possible at some pixel centre."""
     p = project(parameters, camera, degree, compensate)
-    finite = torch.stack([t.isfinite()[:, None].flatten(1).all(1) for t in parameters.tensors()]).all(0)
+    used = (*parameters.tensors()[:4], parameters.sh[:, : model.sh_rows(degree)], p.covariances)
+    finite = torch.stack([tensor.isfinite()[:, None].flatten(1).all(1) for tensor in used]).all(0)
     extent = (2 * (p.opacities / model.ALPHA_MIN).log().clamp(min=0)).sqrt()
     half = extent[:, None] * p.covariances.diagonal(dim1=-2, dim2=-1).sqrt()
     last = torch.tensor([camera.width - 1, camera.height - 1], device=half.device)
