@@ -34,7 +34,7 @@ def initialise(cloud: PointCloud, config: SplattingConfig, max_gaussians: int | 
     """
     _check(cloud)
     cap = config.max_gaussians if max_gaussians is None else max_gaussians
-    rows = thin(cloud.points, cloud.confidence, cap)
+    rows, _ = thin(cloud.points, cloud.confidence, cap)
     if len(rows) < len(cloud):
         _log.warning("%d points under the cap of %d Gaussians: %d kept", len(cloud), cap, len(rows))
     points = np.ascontiguousarray(cloud.points[rows], dtype=np.float32)
@@ -50,8 +50,10 @@ def initialise(cloud: PointCloud, config: SplattingConfig, max_gaussians: int | 
     )
 
 
-def thin(points: Floats, confidence: Floats, cap: int) -> NDArray[np.intp]:
+def thin(points: Floats, confidence: Floats, cap: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return at most ``cap`` sorted rows of ``points`` [N, 3] that cover them evenly.
+
+    The second array [N] says which of them stands for each point, as an index into the first.
 
     The cloud is coarsened to the smallest voxels that fit under the cap; the most confident point
     of a voxel stays (the first of equals), so the answer is the same in every run.
@@ -62,7 +64,7 @@ def thin(points: Floats, confidence: Floats, cap: int) -> NDArray[np.intp]:
     if cap < 1:
         raise SplattingError(f"max_gaussians is {cap}; at least 1 is needed")
     if len(points) <= cap:
-        return np.arange(len(points))
+        return np.arange(len(points)), np.arange(len(points))
     extent = float(np.ptp(points, axis=0).max())
     low, high, best = 0.0, 2 * extent + 1e-6, np.zeros(len(points), np.int64)
     for _ in range(24):
@@ -75,8 +77,13 @@ def thin(points: Floats, confidence: Floats, cap: int) -> NDArray[np.intp]:
         if high - low < 0.01 * high:
             break
     order = np.lexsort((np.arange(len(points)), -confidence, best))
-    first = np.r_[True, np.diff(best[order]) != 0]
-    return np.sort(order[first])
+    starts = np.r_[True, np.diff(best[order]) != 0]
+    rows = order[starts]
+    place = np.empty(len(rows), np.intp)
+    place[np.argsort(rows)] = np.arange(len(rows))
+    stands_for = np.empty(len(points), np.intp)
+    stands_for[order] = place[np.cumsum(starts) - 1]
+    return np.sort(rows), stands_for
 
 
 def spacing(points: Floats) -> Floats:

@@ -1,6 +1,6 @@
 """The Gaussians while they are optimised: parameters, Adam's memory, limits, provenance, the cap."""
 
-import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -87,10 +87,10 @@ class GaussianState:
         return GaussianMap(**arrays, confidence=confidence.copy(), provenance=self.provenance.copy())
 
     def _capped(self, gaussians: GaussianMap) -> tuple[GaussianMap, NDArray[np.intp]]:
-        rows = thin(gaussians.means, gaussians.confidence, self._config.max_gaussians)
+        rows, stands_for = thin(gaussians.means, gaussians.confidence, self._config.max_gaussians)
         self.dropped += len(gaussians) - len(rows)
         if len(rows) < len(gaussians):
-            gaussians = _widened(gaussians.select(rows), math.sqrt(len(gaussians) / len(rows)))
+            gaussians = _widened(gaussians, rows, stands_for)
         return gaussians, rows
 
     def _adopt(self, gaussians: GaussianMap) -> None:
@@ -120,8 +120,12 @@ def check_gaussians(gaussians: GaussianMap) -> None:
         )
 
 
-def _widened(gaussians: GaussianMap, factor: float) -> GaussianMap:
-    """Widen what a thinned map keeps, so that it covers the surface of what it lost."""
-    arrays = {name: getattr(gaussians, name) for name in gaussians.__dataclass_fields__}
-    arrays["log_scales"] = gaussians.log_scales + np.float32(math.log(factor))
-    return GaussianMap(**arrays)
+def _widened(gaussians: GaussianMap, rows: NDArray[np.intp], stands_for: NDArray[np.intp]) -> GaussianMap:
+    """Return the Gaussians at ``rows``, each widened to the area of all it stands for.
+
+    One that stands for itself alone stays as it is, however often the map is thinned.
+    """
+    area = np.exp(2 * gaussians.log_scales.astype(np.float64).max(axis=1))
+    growth = 0.5 * np.log(np.bincount(stands_for, area) / area[rows])
+    kept = gaussians.select(rows)
+    return replace(kept, log_scales=kept.log_scales + growth[:, None].astype(np.float32))
