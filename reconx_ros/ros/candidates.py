@@ -1,5 +1,6 @@
 """The few frames that may become keyframes are unpacked and judged beside the callbacks, in a thread."""
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from reconx_ros.keyframes.reduce import reduce
 from reconx_ros.keyframes.selector import KeyframeSelector, Verdict, baseline, rotation_degrees
 from reconx_ros.ros.envelope import Envelope
 from reconx_ros.sources.frames import Extrinsic, FrameBuilder
+
+_DIGITS = re.compile(r"\d+")
 
 Unpack = Callable[[Envelope], Any]
 """Deserialises a message."""
@@ -110,7 +113,8 @@ class CandidateJudge:
             self._judge(candidate)
         except ReconxError as err:
             self.dropped["unusable"] += 1
-            self._complain(f"unusable {type(err).__name__}", f"frame {candidate.name} dropped: {err}")
+            kind = _DIGITS.sub("#", str(err))  # the same trouble with other numbers is one kind
+            self._complain(f"unusable {kind}", f"frame {candidate.name} dropped: {err}")
         except Exception as err:  # a defect here must not end the thread that all frames go through
             self.dropped["defect"] += 1
             self._complain("defect", f"frame {candidate.name} dropped: {type(err).__name__}: {err}")

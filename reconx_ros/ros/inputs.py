@@ -93,7 +93,7 @@ class Inputs:
 
     def _open_info(self, name: str, take: Callable[[bytes], None]) -> None:
         self.topics[name] = self._node.resolve_topic_name(name)
-        self._all.append(self._subscribe(CameraInfo, name, take, input_qos("best_effort"), raw=True))
+        self._all.append(self._subscribe(CameraInfo, name, take, self._qos, raw=True))
 
     def _subscribe(
         self,

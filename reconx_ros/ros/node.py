@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
@@ -108,11 +109,14 @@ class ReconxNode(LifecycleNode):
         self._inputs = Inputs(self, self.values, self.session.ingest, self.session.poses)
         needed = ("image", "camera_info") + (("depth",) if self.values.depth_mode == "required" else ())
         self._watch = SilenceWatch(needed)
-        self._timers = [
-            self.create_timer(ADVANCE_S, self.session.ingest.advance),
-            self.create_timer(1 / self.values.status_rate, self._tell),
-            self.create_timer(1.0, self._check),
-        ]
+        periods = {
+            self.session.ingest.advance: ADVANCE_S,
+            self._tell: 1 / self.values.status_rate,
+            self._check: 1.0,
+        }
+        # Steady time: simulated time stands still when a bag ends, and the map goes on.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timers = [self.create_timer(s, work, clock=steady) for work, s in periods.items()]
         topics = ", ".join(f"{name}: {topic}" for name, topic in self._inputs.topics.items())
         self.get_logger().info(f"active; input {topics}")
 
@@ -145,7 +149,8 @@ class ReconxNode(LifecycleNode):
             session.complaints.say("silence", line)
 
     def _available(self) -> dict[str, list[str]]:
-        topics = self.get_topic_names_and_types()
+        """Return the topics that somebody publishes, by the input they could serve."""
+        topics = [(n, found) for n, found in self.get_topic_names_and_types() if self.count_publishers(n)]
         return {
             kind: sorted(name for name, found in topics if set(found) & set(types))
             for kind, types in _TYPES.items()
@@ -229,6 +234,8 @@ def _run(node: ReconxNode) -> int:
         for transition in (node.trigger_configure, node.trigger_activate):
             if transition() != TransitionCallbackReturn.SUCCESS:
                 return 2
+    else:
+        node.get_logger().info("waiting to be configured (autostart is false)")
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     executor.spin()

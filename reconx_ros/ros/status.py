@@ -110,8 +110,15 @@ def silence_line(
 
 
 def clock_warning(now_ns: int, stamp_ns: int | None) -> str:
-    """Return a warning where the image stamps are an hour or more off the node's clock, else nothing."""
-    age = 0.0 if stamp_ns is None or now_ns == 0 else (now_ns - stamp_ns) / 1e9
+    """Return a warning where the image stamps are an hour or more off the node's clock, else nothing.
+
+    Args:
+        now_ns: the node's clock; 0 where time is simulated and nobody tells it.
+        stamp_ns: of the latest image, ``None`` before the first.
+    """
+    if stamp_ns is not None and now_ns == 0:
+        return "use_sim_time is set, but nothing comes on /clock: play the bag with --clock"
+    age = 0.0 if stamp_ns is None else (now_ns - stamp_ns) / 1e9
     if abs(age) < HOUR_S:
         return ""
     return (

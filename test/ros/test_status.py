@@ -1,0 +1,97 @@
+"""What the node tells about itself, with a clock of our own."""
+
+from collections import Counter
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from reconx_ros.camera import Camera
+from reconx_ros.ros.complaints import Complaints
+from reconx_ros.ros.messages import frusta_message, path_message
+from reconx_ros.ros.status import (
+    MapState,
+    Rates,
+    SilenceWatch,
+    clock_warning,
+    diagnostics,
+    drops,
+    map_status,
+)
+
+HOUR = 3600 * 10**9
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_rates_are_over_the_time_between_two_looks() -> None:
+    clock = Time()
+    rates = Rates(clock)
+    clock.now += 2
+    assert rates.step(Counter(image=60)) == {"image": 30.0}
+    clock.now += 2
+    assert rates.step(Counter(image=80)) == {"image": 10.0}
+
+
+def test_silence_is_noticed_for_each_input_alone() -> None:
+    clock = Time()
+    watch = SilenceWatch(("image", "depth"), clock)
+    clock.now += 4.9
+    assert watch.silent(Counter(image=1)) == []
+    clock.now += 0.2
+    assert watch.silent(Counter(image=1)) == ["depth"]
+    clock.now += 5
+    assert watch.silent(Counter(image=1, depth=1)) == ["image"]
+
+
+def test_a_clock_that_is_hours_off_or_silent_is_named() -> None:
+    assert clock_warning(10 * HOUR, None) == ""
+    assert clock_warning(10 * HOUR, 10 * HOUR - 59 * HOUR // 60) == ""
+    assert "2.0 h off" in clock_warning(10 * HOUR, 8 * HOUR)
+    assert "/clock" in clock_warning(0, 8 * HOUR)
+
+
+def test_drops_are_named_and_sorted() -> None:
+    assert drops(Counter({"no pose": 3, "too close": 9, "blurred": 0})) == (
+        ["too_close", "no_pose"],
+        [9, 3],
+    )
+
+
+def test_complaints_do_not_flood() -> None:
+    clock, said = Time(), list[str]()
+    complaints = Complaints(said.append, 30.0, clock)
+    for _ in range(5):
+        complaints.say("pose", "no pose")
+    complaints.say("encoding", "bad encoding")
+    clock.now += 31
+    complaints.say("pose", "no pose")
+    assert said == ["no pose", "bad encoding", "no pose (4 more like this)"]
+
+
+def test_a_lost_worker_is_an_error_in_diagnostics() -> None:
+    status = map_status(MapState(), "map", 5 * 10**9)
+    status.worker, status.state = "idle", "waiting"
+    assert diagnostics(status, "reconx").status[0].level == DiagnosticStatus.OK
+    status.worker = "lost"
+    assert diagnostics(status, "reconx").status[0].level == DiagnosticStatus.ERROR
+    assert diagnostics(status, "reconx").status[0].message == "worker lost"
+
+
+def test_path_and_frusta_are_where_the_cameras_are() -> None:
+    pose = np.array([[0.0, 0, 1, 1], [-1, 0, 0, 2], [0, -1, 0, 3], [0, 0, 0, 1]])  # looks along map x
+    camera = Camera(np.array([[100.0, 0, 49.5], [0, 100, 39.5], [0, 0, 1]]), pose, 100, 80)
+    path = path_message("map", [(7 * 10**9, camera)])
+    assert (path.poses[0].header.stamp.sec, path.poses[0].pose.position.z) == (7, 3.0)
+    q = path.poses[0].pose.orientation
+    np.testing.assert_allclose(np.abs([q.x, q.y, q.z, q.w]), 0.5)
+    (marker,) = frusta_message("map", [camera]).markers
+    ends = np.array([[p.x, p.y, p.z] for p in marker.points])
+    assert ends.shape == (16, 3)
+    np.testing.assert_allclose(ends[0], [1, 2, 3])
+    np.testing.assert_allclose(ends[8:, 0], 1.15)  # the rim lies 0.15 m ahead, along map x
