@@ -17,7 +17,7 @@ from reconx_ros.splatting.cpu.footprint import (
     TWO,
     footprint,
 )
-from reconx_ros.splatting.cpu.functions import INLINED, ONE, PARALLEL, sigmoid
+from reconx_ros.splatting.cpu.functions import INLINED, PARALLEL, sigmoid
 from reconx_ros.splatting.cpu.memory import fetch_add, gather, load, prefetch, scatter, store
 from reconx_ros.splatting.cpu.project import GROUPS, ZERO, first_of_group
 from reconx_ros.splatting.cpu.sh_backward import sh_backward
@@ -135,7 +135,7 @@ def _group(inputs, i, degree, compensate, view, scratch, out):
     q_uy, q_y, q_yy = _sum(scratch, 7), _sum(scratch, 8), _sum(scratch, 9)
     by = shape_backward(p, q_1, q_u, q_uu, q_uy, q_y, q_yy, compensate)
     _write_geometry(p, by, _sum(scratch, 3), view, i, seen, around, out)
-    by_logit = q_1 * (ONE - sigmoid(load(inputs.opacity_logits, i)))
+    by_logit = q_1 * sigmoid(-load(inputs.opacity_logits, i))
     store(out.opacity_logits, i, select(seen, by_logit, ZERO))
 
 

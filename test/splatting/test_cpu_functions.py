@@ -1,0 +1,166 @@
+"""Vector functions against numpy in float64, and sorting and tiles against the obvious way."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import njit
+from numpy.typing import NDArray
+
+from reconx_ros.splatting import reference
+from reconx_ros.splatting.cpu import functions, memory, sh, simd, sort, tiles
+from reconx_ros.splatting.cpu import splats as s
+
+Floats = NDArray[np.float32]
+
+
+def run(function: object, numbers: Floats) -> Floats:
+    """Apply a vector function to an array whose length is a multiple of eight."""
+
+    @njit
+    def loop(numbers, out):  # noqa: ANN001, ANN202
+        for i in range(0, len(numbers), 8):
+            memory.store(out, i, function(memory.load(numbers, i)))
+
+    out = np.empty_like(numbers)
+    loop(numbers, out)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("function", "exact", "low", "high", "tolerance"),
+    [
+        (functions.exp2, np.exp2, -126, 126, 2e-7),
+        (functions.exp, np.exp, -10, 10, 1e-6),  # x log2 e is rounded: 10 * 1.44 * 6e-8
+        (functions.sigmoid, lambda x: 1 / (1 + np.exp(-x)), -15, 30, 2e-6),
+    ],
+)
+def test_functions_are_exact_to_rounding(function, exact, low, high, tolerance) -> None:  # noqa: ANN001
+    numbers = np.linspace(low, high, 80_000, dtype=np.float32)
+    expected = exact(numbers.astype(np.float64))
+    assert np.abs(run(function, numbers) / expected - 1).max() < tolerance
+
+
+def test_log2_is_exact_to_rounding() -> None:
+    numbers = np.exp2(np.linspace(-100, 20, 80_000)).astype(np.float32)
+    expected = np.log2(numbers.astype(np.float64))
+    assert (np.abs(run(functions.log2, numbers) - expected) <= 2e-7 * np.maximum(np.abs(expected), 1)).all()
+
+
+@njit
+def _reductions(numbers, out):  # noqa: ANN001, ANN202
+    v = memory.load(numbers, 0)
+    a, b, c, d = v, v * np.float32(2), v * np.float32(3), v * np.float32(4)
+    e, f, g, h = v * np.float32(5), v * np.float32(6), v * np.float32(7), v * np.float32(8)
+    memory.store(out, 0, simd.totals(a, b, c, d, e, f, g, h))
+    out[8] = simd.total(v)
+    memory.scatter(out, 9, 2, memory.gather(numbers, 0, 1))
+
+
+def test_sums_and_strided_access() -> None:
+    numbers, out = np.arange(8, dtype=np.float32), np.zeros(32, np.float32)
+    _reductions(numbers, out)
+    np.testing.assert_array_equal(out[:9], [28 * k for k in range(1, 9)] + [28])
+    np.testing.assert_array_equal(out[9:25:2], numbers)
+    assert (out[10:24:2] == 0).all()
+
+
+@njit
+def _harmonics(directions, degree, basis, slopes):  # noqa: ANN001, ANN202
+    x, y, z = (memory.load(directions, 0), memory.load(directions, 8), memory.load(directions, 16))
+    sh.write_basis(basis, degree, x, y, z)
+    sh.write_slopes(slopes, degree, x, y, z)
+
+
+@pytest.mark.parametrize("degree", range(4))
+def test_harmonics_and_their_slopes_are_the_reference(degree: int) -> None:
+    rows = (degree + 1) ** 2
+    directions = np.random.default_rng(0).normal(size=(3, 8))
+    directions = (directions / np.linalg.norm(directions, axis=0)).astype(np.float32)
+    basis, slopes = np.zeros(16 * 8, np.float32), np.zeros(3 * 16 * 8, np.float32)
+    _harmonics(directions.reshape(-1), degree, basis, slopes)
+    exact = torch.tensor(directions.T, dtype=torch.float64, requires_grad=True)
+    values = reference.sh_basis(exact, degree)
+    np.testing.assert_allclose(basis.reshape(16, 8)[:rows].T, values.detach(), atol=1e-6)
+    normal = exact.detach()
+    for k in range(rows):
+        expected = torch.zeros_like(exact)
+        if values[:, k].requires_grad:
+            expected = torch.autograd.grad(values[:, k].sum(), exact, retain_graph=True)[0]
+        actual = torch.tensor(slopes.reshape(3, 16, 8)[:, k].T.copy()).double()
+        # Only the part along the sphere has a meaning: the polynomials may differ off it.
+        along = [v - normal * (normal * v).sum(1, keepdim=True) for v in (expected, actual)]
+        torch.testing.assert_close(along[1], along[0], rtol=0, atol=3e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 3000), st.integers(0, 2**32 - 1), st.sampled_from([1e-3, 1.0, 1e30]))
+def test_depths_are_sorted_stably(count: int, seed: int, largest: float) -> None:
+    rng = np.random.default_rng(seed)
+    depths = (rng.random(count) * largest).astype(np.float32)
+    depths[rng.random(count) < 0.2] = -1
+    depths[rng.random(count) < 0.2] = largest / 2
+    order, *work = (np.zeros(count, np.int32) for _ in range(4))
+    visible = np.zeros(count, np.bool_)
+    number = sort.depth_order(depths.view(np.int32), order, *work, visible)
+    np.testing.assert_array_equal(visible, depths >= 0)
+    rows = np.flatnonzero(depths >= 0)
+    np.testing.assert_array_equal(order[:number], rows[np.argsort(depths[rows], kind="stable")])
+
+
+def ellipses(rng: np.random.Generator, count: int, width: int, height: int) -> tuple[Floats, Floats]:
+    """Records of random ellipses (centre, shape and bounds only) and their covariances."""
+    axes = np.exp(rng.uniform(-1, 4, (count, 2)))
+    angles = rng.uniform(0, np.pi, count)
+    turn = np.array([[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]]).transpose(
+        2, 0, 1
+    )
+    covariances = turn @ (axes[..., None] ** 2 * turn.transpose(0, 2, 1)) + 0.3 * np.eye(2)
+    xx, xy, yy = covariances[:, 0, 0], covariances[:, 0, 1], covariances[:, 1, 1]
+    records = np.zeros((count, s.SIZE), np.float32)
+    reach = np.full(count, 6.0)
+    records[:, s.X], records[:, s.Y] = rng.uniform(0, width, count), rng.uniform(0, height, count)
+    records[:, s.SLOPE], records[:, s.REACH] = xy / yy, reach
+    records[:, s.SHARP_Y] = s.SHARPNESS / np.sqrt(yy)
+    records[:, s.SPREAD_X] = np.sqrt(xx - xy**2 / yy) / s.SHARPNESS
+    records[:, s.HALF_X] = np.sqrt(reach * xx) / s.SHARPNESS
+    records[:, s.HALF_Y] = np.sqrt(reach * yy) / s.SHARPNESS
+    records[:, s.TILT] = records[:, s.HALF_X] * xy / xx
+    return records, covariances
+
+
+def test_tile_lists_hold_every_pixel_reached_and_little_else() -> None:
+    rng, count, width, height = np.random.default_rng(0), 200, 150, 70
+    records, covariances = ellipses(rng, count, width, height)
+    tiles_x, tiles_y = math.ceil(width / s.TILE_WIDTH), math.ceil(height / s.TILE_HEIGHT)
+    number = tiles_x * tiles_y
+    order = rng.permutation(count).astype(np.int32)
+    per_chunk = np.zeros((3, number + 1), np.int32)
+    first_slot, slots = np.zeros(count, np.int32), np.zeros(count, np.int32)
+    common = (records.reshape(-1), order, count, tiles_x, tiles_y, per_chunk)
+    tiles.count_tiles(*common, first_slot, slots)
+    start, chunk_start = np.zeros(number + 1, np.int32), np.zeros(3, np.int32)
+    entries = tiles.place_tiles(per_chunk, start, chunk_start)
+    gaussian, slot = np.zeros(entries, np.int32), np.zeros(entries, np.int32)
+    tiles.fill_tiles(*common, chunk_start, first_slot, gaussian, slot)
+
+    assert sorted(slot) == list(range(entries))
+    for entry in range(entries):
+        assert 0 <= slot[entry] - first_slot[gaussian[entry]] < slots[gaussian[entry]]
+    y, x = np.mgrid[: tiles_y * s.TILE_HEIGHT, : tiles_x * s.TILE_WIDTH]
+    rank = np.argsort(order)
+    for tile in range(number):
+        listed = gaussian[start[tile] : start[tile + 1]]
+        assert (np.diff(rank[listed]) > 0).all()  # front to back
+        inside = (y // s.TILE_HEIGHT * tiles_x + x // s.TILE_WIDTH) == tile
+        for i in range(count):
+            offset = np.stack([x[inside] - records[i, s.X], y[inside] - records[i, s.Y]], -1)
+            power = np.einsum("pi,ij,pj->p", offset, np.linalg.inv(covariances[i]), offset)
+            nearest = (power * s.SHARPNESS**2).min()
+            if nearest < 5.999:
+                assert i in listed
+            elif nearest > 14:  # an ellipse can pass between two pixels of a tile it touches
+                assert i not in listed
