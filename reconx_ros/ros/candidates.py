@@ -20,6 +20,9 @@ from reconx_ros.keyframes.selector import KeyframeSelector, Verdict, baseline, r
 from reconx_ros.ros.envelope import Envelope
 from reconx_ros.sources.frames import Extrinsic, FrameBuilder
 
+REDUNDANT_STEP = 0.2
+"""Share of the motion thresholds a camera must move on from a redundant view before the next is unpacked."""
+
 _DIGITS = re.compile(r"\d+")
 
 Unpack = Callable[[Envelope], Any]
@@ -78,17 +81,18 @@ class CandidateJudge:
         self._accept, self._complain = accept, complain
         self._selector = KeyframeSelector(config)
         self._last: Camera | None = None
+        self._redundant: Camera | None = None
         self._free = threading.Semaphore(capacity)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="candidates")
 
     def moved(self, world_from_camera: NDArray[np.float64]) -> bool:
-        """Return whether a camera here has moved enough since the last keyframe to be unpacked."""
-        last = self._last
-        if last is None:
-            return True
-        here = last.moved(world_from_camera)
-        far = baseline(here, last) >= self._config.min_baseline
-        return far or rotation_degrees(here, last) >= self._config.min_rotation
+        """Return whether a camera here has moved enough since the last keyframe to be unpacked.
+
+        And since the last view that was found redundant: a little further on the next would be too.
+        """
+        return self._far(world_from_camera, self._last, 1.0) and self._far(
+            world_from_camera, self._redundant, REDUNDANT_STEP
+        )
 
     def offer(self, candidate: Candidate) -> None:
         """Queue a candidate; it is dropped where too many wait already. Never blocks."""
@@ -105,8 +109,16 @@ class CandidateJudge:
         """Finish what is queued and end the thread."""
         self._pool.shutdown(wait=True)
 
+    def _far(self, world_from_camera: NDArray[np.float64], other: Camera | None, share: float) -> bool:
+        """Return whether the camera is at least ``share`` of the thresholds away from ``other``."""
+        if other is None:
+            return True
+        here = other.moved(world_from_camera)
+        moved = baseline(here, other) >= share * self._config.min_baseline
+        return moved or rotation_degrees(here, other) >= share * self._config.min_rotation
+
     def _forget(self) -> None:
-        self._selector, self._last = KeyframeSelector(self._config), None
+        self._selector, self._last, self._redundant = KeyframeSelector(self._config), None, None
 
     def _work(self, candidate: Candidate) -> None:
         try:
@@ -127,10 +139,12 @@ class CandidateJudge:
             return
         frame, camera_frame = self._build(candidate)
         verdict = self._selector.offer(frame)
+        if verdict is Verdict.REDUNDANT:
+            self._redundant = frame.camera
         if verdict is not Verdict.ACCEPTED:
             self.dropped[verdict.value] += 1
             return
-        self._last = frame.camera
+        self._last, self._redundant = frame.camera, None
         self._accept(reduce(frame, self._config.image_width), camera_frame)
 
     def _build(self, candidate: Candidate) -> tuple[Keyframe, str]:

@@ -53,7 +53,7 @@ SLICE_S = 1.5
 SHORT_S = 0.3
 """Seconds of refinement that new keyframes cannot cut short, so that it never starves."""
 
-NICE = 5
+NICE = 10
 """The worker may use all cores; the node's callbacks go first."""
 
 
