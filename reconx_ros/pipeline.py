@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import chain
 
 from reconx_ros.config import ReconxConfig
 from reconx_ros.diffusion.choose import choose_synthesizer
@@ -13,7 +12,7 @@ from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.progress import Progress, Silent
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.initialise import initialise
-from reconx_ros.splatting.optimise import optimise
+from reconx_ros.splatting.optimise import GaussianOptimiser
 from reconx_ros.splatting.views import generated_views, observed_views
 from reconx_ros.stopwatch import Stopwatch
 from reconx_ros.structure.plan import plan_trajectory
@@ -50,8 +49,9 @@ def reconstruct_keyframes(
         generated = synthesizer.generate(estimate.keyframes, cloud, trajectory, progress)
     with watch.stage("splatting"):  # 4: confidence-aware 3D Gaussian splatting
         gaussians = start if start is not None else initialise(cloud, config.splatting)
-        views = list(chain(observed_views(estimate), generated_views(generated)))
-        gaussians, optimisation = optimise(gaussians, views, config.splatting, progress, config.device)
+        optimiser = GaussianOptimiser(gaussians, config.splatting, config.device)
+        optimiser.add_views([*observed_views(estimate), *generated_views(generated)])
+        optimisation = optimiser.run(progress=progress)
     report = {
         "geometry": geometry.name,
         "synthesizer": synthesizer.name,
@@ -61,4 +61,11 @@ def reconstruct_keyframes(
         "partial": False,
         "cancelled": progress.cancelled(),
     }
-    return Reconstruction(gaussians, cloud, estimate.keyframes, estimate.metric, report)
+    return Reconstruction(
+        optimiser.gaussians(evidence_views=None),
+        cloud,
+        estimate.keyframes,
+        estimate.metric,
+        optimiser.appearance(),
+        report,
+    )

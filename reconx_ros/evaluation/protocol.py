@@ -17,7 +17,7 @@ import numpy as np
 
 from reconx_ros.camera import Camera
 from reconx_ros.config import ReconxConfig
-from reconx_ros.evaluation.baselines import Baseline, PointsBaseline, TsdfBaseline, mean_colour
+from reconx_ros.evaluation.baselines import Baseline, PointsBaseline, TsdfBaseline
 from reconx_ros.evaluation.coverage import covered_pixels
 from reconx_ros.evaluation.hold_out import parse_hold_out, parse_inputs
 from reconx_ros.evaluation.metrics import Image, Mask
@@ -131,11 +131,9 @@ def _measure(
 def _contenders(
     split: Split, result: Reconstruction, config: ReconxConfig, watch: Stopwatch
 ) -> dict[str, Callable[[Camera], tuple[Image, Mask]]]:
-    background = mean_colour(split.inputs)
-
     def ours(camera: Camera) -> tuple[Image, Mask]:
         image, _, alpha = render_view(result.gaussians, camera, config.splatting.rasterizer)
-        return image + (1 - alpha[..., None]) * background, alpha > 0.5
+        return result.appearance.develop(image, alpha, camera), alpha > 0.5
 
     baselines: dict[str, Baseline] = {}
     with watch.stage("baseline_points"):

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from reconx_ros.camera import Camera
+from reconx_ros.mapping.appearance import read_appearance
 from reconx_ros.mapping.folder import check_writable, load_map
 from reconx_ros.progress import Progress, Silent
 from reconx_ros.sources.nerfstudio import PosedPhoto, read_transforms
@@ -37,14 +38,17 @@ def render_cameras(
     Raises:
         ReconxError: no map, unreadable cameras, or a folder that cannot be written.
     """
-    gaussians, photos = load_map(folder), read_transforms(cameras_json).photos
+    gaussians, appearance = load_map(folder), read_appearance(folder)
+    photos = read_transforms(cameras_json).photos
     check_writable(output)
     _warn_of_distortion(photos, cameras_json)
     progress, files = progress or Silent(), list[Path]()
     for photo in photos:
         if progress.cancelled():
             break
-        image, _, _ = render_view(gaussians, _pinhole(photo), backend)
+        camera = _pinhole(photo)
+        image, _, alpha = render_view(gaussians, camera, backend)
+        image = appearance.develop(image, alpha, camera)
         files.append(write_png(output / f"{photo.name}.png", image))
         progress.update("render", len(files), len(photos))
     return files

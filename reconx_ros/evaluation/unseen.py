@@ -9,6 +9,7 @@ from reconx_ros.errors import MapError
 from reconx_ros.evaluation.coverage import covered_pixels
 from reconx_ros.evaluation.score import Score, mean_score, score
 from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.mapping.appearance import read_appearance
 from reconx_ros.mapping.folder import load_map
 from reconx_ros.progress import Progress
 from reconx_ros.sources.config import SourceConfig
@@ -47,7 +48,7 @@ def score_unseen(
     Raises:
         ReconxError: no map, no readable recording, or no frame beside the keyframes.
     """
-    gaussians = load_map(folder)
+    gaussians, appearance = load_map(folder), read_appearance(folder)
     inputs, others = _read(recording, stamps_ns)
     if not others:
         raise MapError(f"every frame of {recording} is a keyframe: none is left to compare with")
@@ -56,6 +57,7 @@ def score_unseen(
     for view in chosen:
         truth = view.image.astype(np.float32) / np.float32(255)
         image, _, alpha = render_view(gaussians, view.camera)
+        image = appearance.develop(image, alpha, view.camera)
         covered = covered_pixels(view, inputs, alpha > 0.5, metric=True)
         one, error = score(image, truth, covered)
         scores.append(one)

@@ -1,8 +1,8 @@
 """The run folder: what a reconstruction leaves on disk, written whole or not at all.
 
-``map.ply`` (Gaussians), ``cloud.ply`` (points), ``cameras.json`` (Nerfstudio), ``config.yaml`` (as
-used) and ``report.json``. Everything is written aside first and renamed at the end, so that a full
-disk or a kill leaves the map that was there before.
+``map.ply`` (Gaussians), ``cloud.ply`` (points), ``cameras.json`` (Nerfstudio), ``appearance.json``
+(exposures), ``config.yaml`` (as used) and ``report.json``. Everything is written aside first and
+renamed at the end, so that a full disk or a kill leaves the map that was there before.
 """
 
 import json
@@ -16,6 +16,7 @@ from typing import Any
 
 from reconx_ros.config import ReconxConfig, dump_config
 from reconx_ros.errors import MapError
+from reconx_ros.mapping.appearance import read_appearance, write_appearance
 from reconx_ros.mapping.ply import read_cloud, read_gaussians, write_cloud, write_gaussians
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.sources.nerfstudio import write_cameras
@@ -48,6 +49,7 @@ def save(reconstruction: Reconstruction, folder: Path, config: ReconxConfig) -> 
             write_gaussians(aside / "map.ply", reconstruction.gaussians)
             write_cloud(aside / "cloud.ply", reconstruction.cloud)
             write_cameras(aside / "cameras.json", [(k.name, k.camera) for k in reconstruction.keyframes])
+            write_appearance(aside / "appearance.json", reconstruction.appearance)
             (aside / "config.yaml").write_text(dump_config(config))
             (aside / "report.json").write_text(json.dumps(_report(reconstruction), indent=2) + "\n")
     except OSError as err:
@@ -66,7 +68,9 @@ def load(folder: Path) -> Reconstruction:
     gaussians = load_map(folder)
     cloud = read_cloud(folder / "cloud.ply")
     report = _read_report(folder)
-    return Reconstruction(gaussians, cloud, (), bool(report.get("metric", True)), report)
+    return Reconstruction(
+        gaussians, cloud, (), bool(report.get("metric", True)), read_appearance(folder), report
+    )
 
 
 def load_map(folder: Path) -> GaussianMap:

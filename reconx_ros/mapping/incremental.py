@@ -74,7 +74,12 @@ class IncrementalMapper:
             return None
         report = {"seconds": dict(self._watch.seconds), "optimisation": self._report, "partial": False}
         return Reconstruction(
-            self._optimiser.gaussians(), self._fusion.cloud(), tuple(self._keyframes), self._metric, report
+            self._optimiser.gaussians(),
+            self._fusion.cloud(),
+            tuple(self._keyframes),
+            self._metric,
+            self._optimiser.appearance(),
+            report,
         )
 
     def load(self, reconstruction: Reconstruction) -> None:

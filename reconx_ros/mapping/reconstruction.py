@@ -5,6 +5,7 @@ from typing import Any
 
 from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.splatting.appearance import Appearance
 from reconx_ros.splatting.gaussians import GaussianMap
 
 
@@ -17,6 +18,7 @@ class Reconstruction:
         cloud: the global point cloud.
         keyframes: the views it was made of.
         metric: whether the world is in metres.
+        appearance: exposures of the views; how a new view would be developed.
         report: JSON-ready figures: seconds by stage, counts, warnings, ``partial``.
     """
 
@@ -24,4 +26,5 @@ class Reconstruction:
     cloud: PointCloud
     keyframes: tuple[Keyframe, ...]
     metric: bool
+    appearance: Appearance = field(default_factory=Appearance.neutral)
     report: dict[str, Any] = field(default_factory=dict)

@@ -119,15 +119,16 @@ def _thumbnails(result: Reconstruction) -> str:
     if count == 0:
         return ""
     rows = np.unique(np.linspace(0, count - 1, min(count, MAX_THUMBNAILS)).astype(int))
-    pairs = [_pair(reduce(result.keyframes[row], THUMBNAIL_WIDTH), result.gaussians) for row in rows]
+    pairs = [_pair(reduce(result.keyframes[row], THUMBNAIL_WIDTH), result) for row in rows]
     note = f"<p>{len(pairs)} of {count}, evenly spaced</p>" if len(pairs) < count else ""
     return f'{note}<div class="row">{"".join(pairs)}</div>'
 
 
-def _pair(view: Keyframe, gaussians: GaussianMap) -> str:
+def _pair(view: Keyframe, result: Reconstruction) -> str:
     from reconx_ros.splatting.rasterize import render_view  # noqa: PLC0415 - torch
 
-    rendered, _, _ = render_view(gaussians, view.camera)
+    color, _, alpha = render_view(result.gaussians, view.camera)
+    rendered = result.appearance.develop(color, alpha, view.camera)
     pictures = [
         html.image(encode_jpeg(picture), "image/jpeg", f"{what} {view.name}")
         for what, picture in (("photo", view.image), ("map", rendered))

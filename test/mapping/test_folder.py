@@ -43,14 +43,21 @@ def a_reconstruction(count: int = 12) -> Reconstruction:
     )
     camera = Camera(np.diag([100.0, 100.0, 1.0]), np.eye(4), 32, 24)
     keyframe = Keyframe("000007", 5, np.zeros((24, 32, 3), np.uint8), camera)
-    return Reconstruction(gaussians, cloud, (keyframe,), True, {"partial": True})
+    return Reconstruction(gaussians, cloud, (keyframe,), True, report={"partial": True})
 
 
 def test_everything_is_there_and_comes_back(tmp_path: Path) -> None:
     written = a_reconstruction()
     save(written, tmp_path / "run", load_config("fast"))
     names = sorted(p.name for p in (tmp_path / "run").iterdir())
-    assert names == ["cameras.json", "cloud.ply", "config.yaml", "map.ply", "report.json"]
+    assert names == [
+        "appearance.json",
+        "cameras.json",
+        "cloud.ply",
+        "config.yaml",
+        "map.ply",
+        "report.json",
+    ]
     read = load(tmp_path / "run")
     np.testing.assert_array_equal(read.gaussians.means, written.gaussians.means)
     np.testing.assert_array_equal(read.cloud.points, written.cloud.points)

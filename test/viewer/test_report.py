@@ -40,7 +40,7 @@ def scene(count: int, views: int) -> Reconstruction:
     image = np.full((36, 48, 3), 128, np.uint8)
     keyframes = tuple(Keyframe(f"{i:04d}", 0, image, camera) for i in range(views))
     return Reconstruction(
-        gaussians, cloud, keyframes, True, {"seconds": {"geometry": 1.25, "splatting": 2.5}}
+        gaussians, cloud, keyframes, True, report={"seconds": {"geometry": 1.25, "splatting": 2.5}}
     )
 
 
