@@ -108,8 +108,10 @@ def visible_rows(parameters: GaussianParameters, camera: Camera, degree: int, co
 
 def alphas(p: Projection, pixels: Tensor) -> Tensor:
     """Return [P, N] alpha = min(0.99, o exp(-½ dᵀ Σ'⁻¹ d)) (3DGS eq. 4), zero below 1/255."""
-    offset = pixels[:, None] - p.means
-    mahalanobis = torch.einsum("pni,nij,pnj->pn", offset, p.covariances.inverse(), offset)
+    dx, dy = (pixels[:, None] - p.means).unbind(-1)
+    inverse = p.covariances.inverse()
+    xx, xy, yy = inverse[:, 0, 0], inverse[:, 0, 1], inverse[:, 1, 1]
+    mahalanobis = xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy
     alpha = (p.opacities * torch.exp(-0.5 * mahalanobis)).clamp(max=model.ALPHA_MAX)
     return torch.where(alpha >= model.ALPHA_MIN, alpha, 0)
 
