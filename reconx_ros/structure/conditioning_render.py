@@ -1,0 +1,77 @@
+"""What the references show along a path, each reference apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from reconx_ros.structure.exposure import Exposure
+
+
+@dataclass(frozen=True, eq=False)
+class ConditioningRender:
+    """Warps of R references (images, or a point cloud) into F cameras of each of B clips.
+
+    The references are kept apart: whoever fuses them can choose a source pixel by pixel, and the
+    exposures of two keyframes never interleave. All tensors are float32 on one device.
+
+    Attributes:
+        color: [B, F, R, 3, H, W] RGB in [0, 1], 0 where not covered.
+        coverage: [B, F, R, 1, H, W], 1 where the reference shows the pixel, else 0.
+        depth: [B, F, R, 1, H, W] along the target's optical axis in world units, 0 where not covered.
+        confidence: [B, F, R, 1, H, W] in [0, 1], 0 where not covered (``warp.py`` says of what).
+        margin: rows and columns on each side that lie outside the camera's own image (overscan).
+        exposure: what was applied to ``color``; ``None`` where the colours are as they were taken.
+    """
+
+    color: Tensor
+    coverage: Tensor
+    depth: Tensor
+    confidence: Tensor
+    margin: tuple[int, int] = (0, 0)
+    exposure: Exposure | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, margins included."""
+        return int(self.color.shape[-2]), int(self.color.shape[-1])
+
+    def cropped(self) -> "ConditioningRender":
+        """Return the render without its margins."""
+        return replace(
+            self,
+            color=self.crop(self.color),
+            coverage=self.crop(self.coverage),
+            depth=self.crop(self.depth),
+            confidence=self.crop(self.confidence),
+            margin=(0, 0),
+        )
+
+    def crop(self, image: Tensor) -> Tensor:
+        """Cut the margins off any [..., H, W] tensor of the render's size."""
+        rows, columns = self.margin
+        height, width = self.size
+        return image[..., rows : height - rows, columns : width - columns]
+
+    def exposed(self, exposure: Exposure) -> "ConditioningRender":
+        """Return the render with ``exposure`` applied to its colours."""
+        return replace(self, color=exposure.apply(self.color) * self.coverage, exposure=exposure)
+
+    def unexposed(self) -> "ConditioningRender":
+        """Return the render with the colours as the references were taken."""
+        if self.exposure is None:
+            return self
+        return replace(self, color=self.exposure.undo(self.color) * self.coverage, exposure=None)
+
+
+def join(renders: Sequence[ConditioningRender]) -> ConditioningRender:
+    """Put the references of several renders of the same cameras side by side (colours as taken)."""
+    plain = [render.unexposed() for render in renders]
+    return ConditioningRender(
+        torch.cat([render.color for render in plain], dim=2),
+        torch.cat([render.coverage for render in plain], dim=2),
+        torch.cat([render.depth for render in plain], dim=2),
+        torch.cat([render.confidence for render in plain], dim=2),
+        plain[0].margin,
+    )
