@@ -33,6 +33,16 @@ def close(splats: Splats, index: Tensor, size: tuple[int, int]) -> tuple[Tensor,
     Returns:
         index with the gaps closed, and where it was changed, [N, H·W] bool.
     """
+    if index.device.type != "cpu":
+        return close_batched(splats, index, size)
+    from reconx_ros.structure.closing_kernel import close_compiled  # noqa: PLC0415 - numba
+
+    now, changed = close_compiled(splats.table.numpy(), index.numpy(), size)
+    return torch.from_numpy(now), torch.from_numpy(changed)
+
+
+def close_batched(splats: Splats, index: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """``close`` in torch operations only, for CUDA."""
     inverse = _inverse_depth(splats, index, size).view(-1, *size)
     now = index.view(-1, *size)
     changed = torch.zeros_like(now, dtype=torch.bool)

@@ -4,13 +4,33 @@ The references are kept apart (``ConditioningRender``). The frames may be wider 
 (overscan): what lies just outside helps to fill what is inside, and no warp is cut at the border.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from reconx_ros.camera import Camera
+from reconx_ros.errors import SynthesisError
+from reconx_ros.geometry.protocol import PointCloud
+from reconx_ros.structure.cloud_warp import CloudBatch, warp_cloud
 from reconx_ros.structure.conditioning_render import ConditioningRender, join
-from reconx_ros.structure.warp import References, Warp, homographies, warp
+from reconx_ros.structure.exposure import Exposure, estimate_exposure
+from reconx_ros.structure.reference import Reference, batch, camera_tensors
+from reconx_ros.structure.sampling import References
+from reconx_ros.structure.warp import Warp, homographies, warp
 
-__all__ = ["ConditioningRender", "join", "overscan_margin", "warp_references"]
+__all__ = [
+    "CloudBatch",
+    "ConditioningRender",
+    "Exposure",
+    "Reference",
+    "estimate_exposure",
+    "join",
+    "overscan_margin",
+    "render_cloud",
+    "render_conditioning",
+    "warp_references",
+]
 
 CPU_SHARE, CUDA_SHARE = 4, 128
 """Warps made at once: more need memory (about 50 MB each at 320×240) without being faster."""
@@ -25,6 +45,13 @@ def overscan_margin(size: tuple[int, int], overscan: float) -> tuple[int, int]:
     """
     height, width = (4 * round(side * overscan / 8) for side in size)
     return height, width
+
+
+def widened(intrinsics: Tensor, margin: tuple[int, int]) -> Tensor:
+    """Return intrinsics [..., 3, 3] of images with ``margin`` rows and columns more on each side."""
+    wider = intrinsics.clone()
+    wider[..., :2, 2] += torch.tensor(margin[::-1], device=wider.device, dtype=wider.dtype)
+    return wider
 
 
 def warp_references(
@@ -56,12 +83,11 @@ def warp_references(
         Frames of ``size`` plus twice the margin, on the device of ``color``, colours as taken.
     """
     with torch.no_grad():
-        (batch, count), frames = color.shape[:2], target_intrinsics.shape[1]
+        (clips, count), frames = color.shape[:2], target_intrinsics.shape[1]
         margin = overscan_margin(size, overscan)
         full = (size[0] + 2 * margin[0], size[1] + 2 * margin[1])
-        wider = target_intrinsics.clone()
-        wider[..., :2, 2] += torch.tensor(margin[::-1], device=wider.device, dtype=wider.dtype)
-        pairs = torch.arange(batch * frames * count, device=color.device)
+        wider = widened(target_intrinsics, margin)
+        pairs = torch.arange(clips * frames * count, device=color.device)
         clip, frame = pairs // (frames * count), pairs // count % frames
         which = clip * count + pairs % count
         a, b = homographies(
@@ -73,11 +99,9 @@ def warp_references(
         given = None if confidence is None else confidence.flatten(0, 1).float()
         references = References.of(color.flatten(0, 1).float(), depth.flatten(0, 1).float(), given)
         share = CUDA_SHARE if color.is_cuda else CPU_SHARE
-        warps = [
-            warp(references, *part, full)
-            for part in zip(*(torch.split(each, share) for each in (which, a, b)), strict=True)
-        ]
-        return assembled(warps, (batch, frames, count), margin)
+        parts = zip(*(torch.split(each, share) for each in (which, a, b)), strict=True)
+        warps = [warp(references, which, a, b, full) for which, a, b in parts]
+        return assembled(warps, (clips, frames, count), margin)
 
 
 def assembled(
@@ -95,3 +119,79 @@ def assembled(
 
 def _leading(image: Tensor, leading: tuple[int, int, int]) -> Tensor:
     return image.view(*leading, *image.shape[1:])
+
+
+def render_cloud(
+    clouds: CloudBatch,
+    target_intrinsics: Tensor,
+    target_world_from_camera: Tensor,
+    size: tuple[int, int],
+    *,
+    overscan: float = 0.0,
+) -> ConditioningRender:
+    """Draw each clip's cloud into its cameras, as a render with R = 1. No gradients.
+
+    Args:
+        clouds: B of them.
+        target_intrinsics: [B, F, 3, 3] for images of ``size``.
+        target_world_from_camera: [B, F, 4, 4].
+        size: height and width of the targets, without overscan.
+        overscan: by what share the frames grow (``overscan_margin``).
+    """
+    with torch.no_grad():
+        clips, frames = target_intrinsics.shape[:2]
+        margin = overscan_margin(size, overscan)
+        full = (size[0] + 2 * margin[0], size[1] + 2 * margin[1])
+        intrinsics = widened(target_intrinsics, margin).flatten(0, 1)
+        poses = target_world_from_camera.flatten(0, 1)
+        which = torch.arange(clips * frames, device=poses.device) // frames
+        share = CUDA_SHARE if poses.is_cuda else CPU_SHARE
+        parts = zip(*(torch.split(each, share) for each in (which, intrinsics, poses)), strict=True)
+        warps = [warp_cloud(clouds, clip, k, pose, full) for clip, k, pose in parts]
+        return assembled(warps, (clips, frames, 1), margin)
+
+
+def render_conditioning(
+    references: Sequence[Reference],
+    cameras: Sequence[Camera],
+    cloud: PointCloud | None = None,
+    *,
+    overscan: float = 0.25,
+    match: bool = True,
+    device: str = "cpu",
+) -> ConditioningRender:
+    """Render what the references, and the cloud as one more, show along a path; B = 1.
+
+    Args:
+        references: R ≥ 1 of them, usually the keyframes before and after; resampled to the size of
+            the cameras.
+        cameras: F ≥ 1 of one size.
+        cloud: drawn as the last reference where given and not empty.
+        overscan: by what share the frames grow (``overscan_margin``).
+        match: bring all references to the exposure of the first (``exposure.py``).
+        device: where to render.
+
+    Raises:
+        SynthesisError: no reference, no camera, or cameras of different sizes.
+    """
+    size = _common_size(references, cameras)
+    given = batch(references, size, device)
+    intrinsics, poses = (tensor.to(device) for tensor in camera_tensors(cameras))
+    render = warp_references(
+        given.color, given.depth, given.intrinsics, given.world_from_camera,
+        intrinsics, poses, size, confidence=given.confidence, overscan=overscan,
+    )  # fmt: skip
+    if cloud is not None and len(cloud):
+        drawn = render_cloud(CloudBatch.of(cloud, device), intrinsics, poses, size, overscan=overscan)
+        render = join([render, drawn])
+    return render.exposed(estimate_exposure(render)) if match else render
+
+
+def _common_size(references: Sequence[Reference], cameras: Sequence[Camera]) -> tuple[int, int]:
+    sizes = {(camera.height, camera.width) for camera in cameras}
+    if not references or len(sizes) != 1:
+        raise SynthesisError(
+            f"{len(references)} references and cameras of {len(sizes)} sizes: "
+            "at least one reference is needed, and cameras of one size"
+        )
+    return sizes.pop()

@@ -61,5 +61,6 @@ def magnification(rows: Tensor) -> Tensor:
     """Return the area |∂pixel/∂δ| in target pixels of one unit of δ, [K], for ``rows`` [12, K]."""
     hx, hy, hz, xu, xv, yu, yv, zu, zv, *_ = rows
     x, y = hx / hz, hy / hz
-    determinant = (xu - x * zu) * (yv - y * zv) - (xv - x * zv) * (yu - y * zu)
-    return determinant.abs() / hz.square()
+    a, b, c, d = xu - x * zu, xv - x * zv, yu - y * zu, yv - y * zv
+    area: Tensor = (a * d - b * c).abs() / hz.square()
+    return area

@@ -20,12 +20,10 @@ import torch
 from torch import Tensor
 
 from reconx_ros.structure.closing import close
-from reconx_ros.structure.reference_surface import ReferenceSurface, reference_surface, same_surface
-from reconx_ros.structure.splats import Splats, coordinates, magnification, pack
-from reconx_ros.structure.zbuffer import REACH, draw
-
-NEAR_EDGE = 0.5
-CLOSED = 0.5
+from reconx_ros.structure.reference_surface import ReferenceSurface
+from reconx_ros.structure.sampling import References, sample
+from reconx_ros.structure.splats import Splats, pack
+from reconx_ros.structure.zbuffer import draw
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,28 +34,6 @@ class Warp:
     coverage: Tensor
     depth: Tensor
     confidence: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class References:
-    """M references.
-
-    Attributes:
-        color: [M, 3, H, W].
-        surface: what the depth images show.
-        confidence: [M, 1, H, W] in [0, 1].
-    """
-
-    color: Tensor
-    surface: ReferenceSurface
-    confidence: Tensor
-
-    @classmethod
-    def of(cls, color: Tensor, depth: Tensor, confidence: Tensor | None) -> "References":
-        """Prepare the references; confidence is 1 where none is given."""
-        surface = reference_surface(depth)
-        given = torch.ones_like(surface.inverse_depth) if confidence is None else confidence
-        return cls(color, surface, given * torch.where(surface.edge, NEAR_EDGE, 1.0))
 
 
 def homographies(
@@ -83,20 +59,7 @@ def warp(references: References, which: Tensor, a: Tensor, b: Tensor, size: tupl
     """
     splats = pixel_splats(references.surface, which, a, b)
     index, closed = close(splats, draw(splats, size), size)
-    image, place = torch.nonzero(index >= 0, as_tuple=True)
-    splat = index[image, place]
-    rows = splats.table[image, :, splat].T
-    u, v, inverse = coordinates(rows, (place % size[1]).float(), (place // size[1]).float())
-    color = _sample(references, which[image], splat, u, v)
-    stretch = magnification(rows).clamp(min=1).rsqrt()
-    confidence = references.confidence.flatten(1)[which[image], splat] * stretch
-    confidence = confidence * torch.where(closed[image, place], CLOSED, 1.0)
-    depth = 1 / inverse
-    canvas = torch.zeros(len(which), size[0] * size[1], 6, device=a.device)
-    canvas[image, place] = torch.cat(
-        [color, torch.stack([torch.ones_like(depth), depth, confidence], dim=1)], dim=1
-    )
-    layers = canvas.transpose(1, 2).reshape(-1, 6, *size)
+    layers = sample(references, which, splats, index, closed, size)
     return Warp(layers[:, :3], layers[:, 3:4], layers[:, 4:5], layers[:, 5:6])
 
 
@@ -112,35 +75,3 @@ def pixel_splats(surface: ReferenceSurface, which: Tensor, a: Tensor, b: Tensor)
     origin[:, 2] = torch.where(inverse[:, 0] > 0, origin[:, 2], -1.0)
     tilt = a[:, :, :2, None] + shift[:, :, None] * slope[:, None]
     return pack(origin, tilt, torch.cat([inverse, slope], dim=1))
-
-
-def _sample(references: References, which: Tensor, splat: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """Return [K, 3] colours at δ = (u, v) from the centre of pixels ``splat``.
-
-    Of the four taps those on the splat's own plane count, and those without depth: there is a colour.
-    Where none does, the splat's own pixel is taken.
-    """
-    colors = references.color.flatten(2).transpose(1, 2)
-    inverse, slope = references.surface.inverse_depth.flatten(1), references.surface.slope.flatten(2)
-    height, width = references.color.shape[-2:]
-    column, row = splat % width, splat // width
-    left, top = u.floor(), v.floor()
-    own, tilt = inverse[which, splat], slope[which, :, splat]
-    total = torch.full_like(u, 1e-6)
-    color = colors[which, splat] * total[:, None]
-    for down in (0, 1):
-        for right in (0, 1):
-            x, y = left + right, top + down
-            weight = (1 - (u - x).abs()) * (1 - (v - y).abs())
-            at_x = (column + x.long()).clamp(0, width - 1)
-            at_y = (row + y.long()).clamp(0, height - 1)
-            tap = at_y * width + at_x
-            there = inverse[which, tap]
-            on_plane = same_surface(there, own + tilt[:, 0] * x + tilt[:, 1] * y) | (there == 0)
-            weight = weight * on_plane
-            total = total + weight
-            color = color + colors[which, tap] * weight[:, None]
-    return color / total[:, None]
-
-
-__all__ = ["REACH", "References", "Warp", "homographies", "pixel_splats", "warp"]

@@ -31,11 +31,11 @@ EMPTY = 2**62
 
 def draw(splats: Splats, size: tuple[int, int]) -> Tensor:
     """Return the index of the splat that each pixel shows, [N, H·W] int64, −1 where none."""
+    if splats.table.device.type != "cpu":
+        return draw_batched(splats, size)
     from reconx_ros.structure.zbuffer_kernel import draw_compiled  # noqa: PLC0415 - numba
 
-    if splats.table.device.type == "cpu" and splats.table.dtype == torch.float32:
-        return torch.from_numpy(draw_compiled(splats.table.numpy(), size))
-    return draw_batched(splats, size)
+    return torch.from_numpy(draw_compiled(splats.table.numpy(), size))
 
 
 def draw_batched(splats: Splats, size: tuple[int, int]) -> Tensor:
