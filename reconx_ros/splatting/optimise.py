@@ -8,9 +8,11 @@ from typing import Literal
 
 import torch
 
+from reconx_ros.camera import Camera
 from reconx_ros.errors import SplattingError
 from reconx_ros.progress import Progress, Silent
 from reconx_ros.splatting.adam import Rates
+from reconx_ros.splatting.appearance import Appearance
 from reconx_ros.splatting.confidence import map_confidences
 from reconx_ros.splatting.config import SplattingConfig
 from reconx_ros.splatting.gaussians import GaussianMap
@@ -175,6 +177,10 @@ class GaussianOptimiser:
             confidence = map_confidences(confidence, evidence)
         return self._state.snapshot(confidence)
 
+    def appearance(self) -> Appearance:
+        """Return the exposures fitted to the views, for developing renders of other views."""
+        return self._views.appearance()
+
     def _stop(
         self, done: int, wanted: int | None, elapsed: float, seconds: float | None, progress: Progress
     ) -> Stop | None:
@@ -188,35 +194,34 @@ class GaussianOptimiser:
 
     def _step(self) -> None:
         view = self._views.schedule.draw()
-        rendered = self._render(view)
+        rendered = self._render(self._views.cameras[view])
         exposure = self._views.exposures.leaf(view) if self.config.exposure else None
         color = rendered.color if exposure is None else rendered.color * exposure[0] + exposure[1]
         loss = view_loss(color, rendered.depth, rendered.alpha, self._views.targets[view], self._weights)
         if math.isfinite(value := float(loss.detach())):
             self._loss = value if self._loss is None else 0.95 * self._loss + 0.05 * value
-            self._descend(loss, rendered.visible)
+            self._differentiate(loss)
             if exposure is not None and exposure.grad is not None:
                 self._views.exposures.step(view, exposure.grad, self._decay())
+            self._state.step(rendered.visible, self._rates())
+            if self._total % LIMIT_EVERY == 0:
+                self._state.constrain()
         else:
             self._skipped += 1
         self._total += 1
         self._clock += 1
 
-    def _render(self, view: int) -> Rendered:
+    def _render(self, camera: Camera) -> Rendered:
         parameters = self._state.parameters
         degree = min(int(self._clock) // self.config.sh_interval, parameters.sh_degree)
-        camera, backend = self._views.cameras[view], self.config.rasterizer
-        return rasterize(parameters, camera, sh_degree=degree, backend=backend)
+        return rasterize(parameters, camera, sh_degree=degree, backend=self.config.rasterizer)
 
-    def _descend(self, loss: torch.Tensor, visible: torch.Tensor) -> None:
+    def _differentiate(self, loss: torch.Tensor) -> None:
         if self.config.opacity_regularisation > 0:
             opacity = self._state.parameters.opacity_logits.sigmoid().mean()
             loss = loss + self.config.opacity_regularisation * opacity
         if loss.requires_grad:
             torch.autograd.backward(loss)
-            self._state.step(visible, self._rates())
-            if self._total % LIMIT_EVERY == 0:
-                self._state.constrain()
 
     def _rates(self) -> Rates:
         rates, decay = self.config.rates, self._decay()

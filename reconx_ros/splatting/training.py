@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
+from reconx_ros.splatting.appearance import Appearance
 from reconx_ros.splatting.confidence import residuals, view_evidence
 from reconx_ros.splatting.config import SplattingConfig
 from reconx_ros.splatting.exposure import Exposures
@@ -86,6 +87,14 @@ class TrainingSet:
         for one in known:
             total += one
         return total
+
+    def appearance(self) -> Appearance:
+        """Return the exposures of all views and their mean colour."""
+        if not len(self):
+            return Appearance.neutral()
+        gains, biases = self.exposures.values.cpu().numpy().copy().transpose(1, 0, 2)
+        means = torch.stack([target.image.mean(dim=(0, 1)) for target in self.targets])
+        return Appearance.of(self.cameras, gains, biases, means.mean(dim=0).cpu().numpy())
 
     def _measure(self, view: int, parameters: GaussianParameters) -> Floats:
         target, camera = self.targets[view], self.cameras[view]
