@@ -21,7 +21,7 @@ from reconx_ros.ros.envelope import Envelope
 from reconx_ros.sources.frames import Extrinsic, FrameBuilder
 
 REDUNDANT_STEP = 0.2
-"""Share of the motion thresholds a camera must move on from a redundant view before the next is unpacked."""
+"""Share of the motion thresholds to move on from a redundant view before the next is unpacked."""
 
 _DIGITS = re.compile(r"\d+")
 

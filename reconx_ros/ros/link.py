@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from reconx_ros.camera import Camera
 from reconx_ros.config import ReconxConfig
 from reconx_ros.keyframes.keyframe import Keyframe
@@ -127,6 +130,8 @@ class MapUpdate:
         views: capture time and camera of each keyframe, as refined.
         loss: of the optimiser, ``None`` before its first step.
         seconds: spent so far, by stage.
+        preview: [H, W, 3] uint8 RGB, the map seen from the newest keyframe, ``None`` without one.
+        preview_frame: optical frame of that keyframe.
     """
 
     epoch: int
@@ -135,6 +140,8 @@ class MapUpdate:
     views: tuple[tuple[int, Camera], ...]
     loss: float | None
     seconds: dict[str, float] = field(default_factory=dict)
+    preview: NDArray[np.uint8] | None = None
+    preview_frame: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Small conversions between ROS messages and our types."""
 
+import array
 import math
 from collections.abc import Sequence
 
@@ -8,6 +9,7 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion
 from nav_msgs.msg import Path
 from numpy.typing import NDArray
+from sensor_msgs.msg import Image
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -52,6 +54,13 @@ def frusta_message(frame_id: str, cameras: Sequence[Camera]) -> MarkerArray:
     marker.color = ColorRGBA(r=1.0, g=0.6, b=0.1, a=1.0)
     marker.points = [Point(x=x, y=y, z=z) for camera in cameras for x, y, z in _frustum(camera).tolist()]
     return MarkerArray(markers=[marker])
+
+
+def image_message(image: NDArray[np.uint8], head: Header) -> Image:
+    """Return an [H, W, 3] RGB image as ``rgb8``."""
+    height, width = image.shape[:2]
+    data = array.array("B", image.tobytes())
+    return Image(header=head, height=height, width=width, encoding="rgb8", step=3 * width, data=data)
 
 
 def finite(value: float | None) -> float:

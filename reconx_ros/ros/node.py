@@ -149,10 +149,15 @@ class ReconxNode(LifecycleNode):
             session.complaints.say("silence", line)
 
     def _available(self) -> dict[str, list[str]]:
-        """Return the topics that somebody publishes, by the input they could serve."""
-        topics = [(n, found) for n, found in self.get_topic_names_and_types() if self.count_publishers(n)]
+        """Return the topics that somebody else publishes, by the input they could serve."""
+        mine = self.get_fully_qualified_name() + "/"
+        topics = {
+            name: set(found)
+            for name, found in self.get_topic_names_and_types()
+            if self.count_publishers(name) and not name.startswith(mine)
+        }
         return {
-            kind: sorted(name for name, found in topics if set(found) & set(types))
+            kind: sorted(name for name, found in topics.items() if found & set(types))
             for kind, types in _TYPES.items()
         }
 

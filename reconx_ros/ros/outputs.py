@@ -7,13 +7,13 @@ from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Path
 from rclpy.node import Node
 from reconx_msgs.msg import MapStatus
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import Image, PointCloud2
 from visualization_msgs.msg import MarkerArray
 
 from reconx_ros.geometry.protocol import OBSERVED
 from reconx_ros.ros.cloud_message import to_message
 from reconx_ros.ros.link import Added, MapUpdate
-from reconx_ros.ros.messages import frusta_message, header, path_message
+from reconx_ros.ros.messages import frusta_message, header, image_message, path_message
 from reconx_ros.ros.qos import latched, reliable
 from reconx_ros.ros.rows import Rows
 
@@ -38,6 +38,7 @@ class Outputs:
         self._gaussians = node.create_publisher(PointCloud2, "~/gaussians", latched())
         self._path = node.create_publisher(Path, "~/keyframes", latched())
         self._frusta = node.create_publisher(MarkerArray, "~/keyframe_markers", latched())
+        self._preview = node.create_publisher(Image, "~/rendered_image", reliable(1))
         self._status = node.create_publisher(MapStatus, "~/status", reliable())
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", reliable())
 
@@ -54,6 +55,8 @@ class Outputs:
         self._gaussians.publish(to_message(update.gaussians, head))
         self._path.publish(path_message(world, update.views))
         self._frusta.publish(frusta_message(world, [camera for _, camera in update.views]))
+        if update.preview is not None:
+            self._preview.publish(image_message(update.preview, header(update.preview_frame, stamp)))
 
     def status(self, status: MapStatus) -> None:
         """Publish the status."""
@@ -65,8 +68,8 @@ class Outputs:
 
     def close(self) -> None:
         """End every publisher."""
-        publishers = (self._points, self._map_points, self._gaussians, self._path, self._frusta)
-        for publisher in (*publishers, self._status, self._diagnostics):
+        maps = (self._points, self._map_points, self._gaussians, self._path, self._frusta)
+        for publisher in (*maps, self._preview, self._status, self._diagnostics):
             self._node.destroy_publisher(publisher)
 
     def _filtered(self, rows: Rows) -> Rows:

@@ -194,6 +194,7 @@ class Session:
     def _handle(self, reply: Reply) -> None:
         if isinstance(reply, Added):
             if reply.epoch == self._epoch and rclpy.ok():
+                self.state.keyframe_came()
                 self.outputs.keyframe(reply)
         elif isinstance(reply, MapUpdate):
             if reply.epoch == self._epoch and rclpy.ok():

@@ -40,6 +40,10 @@ class MapState:
         self.points, self.gaussians = len(update.points), len(update.gaussians)
         self.seconds = update.seconds
 
+    def keyframe_came(self) -> None:
+        """Take note of a keyframe that is in the map, which may not have been given out yet."""
+        self.keyframes += 1
+
     def activity_came(self, activity: Activity) -> None:
         """Take note of what the worker is doing."""
         self.stage, self.fraction = activity.stage, activity.fraction

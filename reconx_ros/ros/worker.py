@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reconx_ros.errors import MapError, ReconxError
 from reconx_ros.geometry.protocol import OBSERVED, PointMap, map_confidence
@@ -46,6 +47,7 @@ from reconx_ros.ros.link import (
     Trouble,
 )
 from reconx_ros.ros.rows import Rows, gaussian_rows, point_rows
+from reconx_ros.splatting.rasterize import render_view
 
 SLICE_S = 1.5
 """Seconds of refinement between two looks at what has arrived."""
@@ -99,6 +101,7 @@ class MapWorker:
         self._paused = self._stopped = self._changed = False
         self._steps_left = 0
         self._published = -float("inf")
+        self._camera_frame = ""
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -166,6 +169,7 @@ class MapWorker:
         rows = _optical_rows(keyframe, pointmap)
         self._send(Added(self._epoch, keyframe.name, keyframe.stamp_ns, camera_frame, rows))
         self._keyframes += 1
+        self._camera_frame = camera_frame
         self._changed = True
         self._steps_left = self._begin.config.splatting.steps
 
@@ -196,7 +200,7 @@ class MapWorker:
         self._changed = False
         self._published = time.monotonic()
         if snapshot is not None:
-            self._send(_update(self._epoch, snapshot))
+            self._send(_update(self._epoch, snapshot, self._camera_frame))
 
     def _save(self, request: int, folder: Path) -> Answer:
         code: Code = "failed"
@@ -247,7 +251,7 @@ def _optical_rows(keyframe: Keyframe, pointmap: PointMap) -> Rows:
     return point_rows(local.astype(np.float32), keyframe.image[known], confidence, provenance)
 
 
-def _update(epoch: int, snapshot: Reconstruction) -> MapUpdate:
+def _update(epoch: int, snapshot: Reconstruction, camera_frame: str) -> MapUpdate:
     cloud = snapshot.cloud
     loss = snapshot.report.get("optimisation", {}).get("loss")
     return MapUpdate(
@@ -257,7 +261,17 @@ def _update(epoch: int, snapshot: Reconstruction) -> MapUpdate:
         tuple((k.stamp_ns, k.camera) for k in snapshot.keyframes),
         loss,
         dict(snapshot.report.get("seconds", {})),
+        _preview(snapshot),
+        camera_frame,
     )
+
+
+def _preview(snapshot: Reconstruction) -> NDArray[np.uint8] | None:
+    """Return the map as the newest keyframe's camera sees it."""
+    if not snapshot.keyframes:
+        return None
+    image, _, _ = render_view(snapshot.gaussians, snapshot.keyframes[-1].camera)
+    return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _memory() -> int:

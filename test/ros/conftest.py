@@ -34,12 +34,19 @@ def ros_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def ros(ros_environment: None) -> Iterator[Any]:
-    """An rclpy node of this process: the third party that publishes and listens."""
+def context(ros_environment: None) -> Iterator[None]:
+    """ROS in this process."""
     rclpy.init()
+    yield
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def ros(context: None) -> Iterator[Any]:
+    """A node of this process: the third party that publishes and listens."""
     node = rclpy.create_node("test")
     yield node
-    rclpy.try_shutdown()
+    node.destroy_node()
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ def test_recording_becomes_a_map_that_a_late_joiner_reads_and_interrupt_saves(
 ) -> None:
     statuses = listen(ros, MapStatus, "/reconx/status")
     points = listen(ros, PointCloud2, "/reconx/points")
+    previews = listen(ros, Image, "/reconx/rendered_image")
     node = launch(NODE, *ros_arguments(KITCHEN, output=tmp_path / "map", use_sim_time=True))
     player = launch(
         "reconx_ros.ros.player",
@@ -78,6 +79,9 @@ def test_recording_becomes_a_map_that_a_late_joiner_reads_and_interrupt_saves(
     assert spin_until(ros, lambda: len(points) >= 3, 30)
     last = statuses[-1]
     assert last.header.frame_id == "map"
+    assert spin_until(ros, lambda: bool(previews), 10)
+    assert (previews[-1].width, previews[-1].height, previews[-1].encoding) == (320, 240, "rgb8")
+    assert previews[-1].header.frame_id == "camera_color_optical_frame"
     assert last.frames_received >= 78  # best effort: the first may pass while endpoints still match
     # /points: in the optical frame, stamped with a capture time of the bag, before the camera.
     for cloud in points:
