@@ -5,11 +5,11 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reconx_ros.splatting.cpu.functions import PARALLEL
+from reconx_ros.splatting.cpu.compilation import kernel
 from reconx_ros.splatting.cpu.threads import KERNELS
 
 CHUNK = 2048
@@ -19,7 +19,7 @@ LONGEST = 1 << 14
 """Steps after which the bias correction is taken to be over (0.999^16384 < 1e-7)."""
 
 
-@njit(**{**PARALLEL, "fastmath": {"contract", "arcp"}})
+@kernel(parallel=True, fastmath={"contract", "arcp"})
 def _step(param, grad, m, v, visible, counts, rates, bias1, bias2, beta1, beta2, eps, dropped):
     """Update contiguous arrays of ``len(rates)`` numbers a row; an empty mask means all rows."""
     one = np.float32(1)

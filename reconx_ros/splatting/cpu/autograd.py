@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
 from reconx_ros.camera import Camera
 from reconx_ros.splatting.cpu import passes, splats, workspace
-from reconx_ros.splatting.cpu.functions import KERNEL
+from reconx_ros.splatting.cpu.compilation import kernel
 from reconx_ros.splatting.cpu.passes import Floats, Pass
 from reconx_ros.splatting.cpu.threads import KERNELS
 
@@ -19,7 +18,7 @@ LANES = 8
 Image = tuple[Tensor, Tensor, Tensor]
 
 
-@njit(**KERNEL)
+@kernel()
 def _first_of_slots(slots, first_slot, slot_count, out):
     for i in range(len(out)):
         for slot in range(first_slot[i], first_slot[i] + slot_count[i]):

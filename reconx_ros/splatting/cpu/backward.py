@@ -14,6 +14,7 @@ from numba import njit, prange
 
 from reconx_ros.splatting.cpu import forward
 from reconx_ros.splatting.cpu import splats as s
+from reconx_ros.splatting.cpu.compilation import INLINED, kernel
 from reconx_ros.splatting.cpu.forward import (
     AHEAD,
     ALPHA_MAX,
@@ -23,7 +24,7 @@ from reconx_ros.splatting.cpu.forward import (
     ZERO,
     unclipped_alpha,
 )
-from reconx_ros.splatting.cpu.functions import INLINED, ONE, PARALLEL
+from reconx_ros.splatting.cpu.functions import ONE
 from reconx_ros.splatting.cpu.memory import fetch_add, item, load, prefetch, store
 from reconx_ros.splatting.cpu.rows import LEVEL, OFFSET, ROOM, SEGMENTS, START, spans
 from reconx_ros.splatting.cpu.simd import absolute, fma, minimum, ramp, select, spread, total, totals
@@ -108,7 +109,7 @@ def _draw(records, r, left, top, work, whole, real, slots, slot):
     slots[slot + 9] = total(q_yy)
 
 
-@njit(**PARALLEL)
+@kernel(parallel=True)
 def composite_backward(
     records, tile_start, list_gaussian, list_slot, tiles_x, background, planes, drawn, by_color, by_depth,
     by_alpha, work, slots, ticket,

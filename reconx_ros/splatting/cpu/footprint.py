@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 
 from reconx_ros.splatting import model
-from reconx_ros.splatting.cpu.functions import INLINED, ONE, exp
+from reconx_ros.splatting.cpu.compilation import INLINED
+from reconx_ros.splatting.cpu.functions import ONE, exp
 from reconx_ros.splatting.cpu.memory import gather
 from reconx_ros.splatting.cpu.simd import fma, maximum, minimum, square_root
 

@@ -5,7 +5,8 @@ from numba import njit, prange
 
 from reconx_ros.splatting import model
 from reconx_ros.splatting.cpu import splats as s
-from reconx_ros.splatting.cpu.functions import INLINED, ONE, PARALLEL, exp2
+from reconx_ros.splatting.cpu.compilation import INLINED, kernel
+from reconx_ros.splatting.cpu.functions import ONE, exp2
 from reconx_ros.splatting.cpu.memory import fetch_add, item, load, prefetch, store
 from reconx_ros.splatting.cpu.rows import LEVEL, OFFSET, ROOM, SEGMENTS, START, spans
 from reconx_ros.splatting.cpu.simd import absolute, any_set, fma, minimum, ramp, select, spread
@@ -101,7 +102,7 @@ def _finish(planes, base, left, top, background, color, depth, alpha):
             at += 1
 
 
-@njit(**PARALLEL)
+@kernel(parallel=True)
 def composite(
     records,
     tile_start,

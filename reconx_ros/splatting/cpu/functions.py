@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from reconx_ros.splatting.cpu.compilation import INLINED
 from reconx_ros.splatting.cpu.simd import (
     binary_exponent,
     fma,
@@ -12,15 +13,6 @@ from reconx_ros.splatting.cpu.simd import (
     scale_by_power,
     spread,
 )
-
-INLINED = {"error_model": "numpy", "nogil": True}
-"""Options of functions that kernels call."""
-
-KERNEL = {"error_model": "numpy", "nogil": True, "cache": True}
-"""Options of serial kernels. No fast-math: forward and backward must take the same decisions."""
-
-PARALLEL = {**KERNEL, "parallel": True}
-"""Options of threaded kernels."""
 
 LOG2_E = np.float32(np.log2(np.e))
 ONE = np.float32(1)

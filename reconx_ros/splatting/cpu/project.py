@@ -6,6 +6,7 @@ from numba import njit, prange
 from reconx_ros.splatting import model
 from reconx_ros.splatting.cpu import sh as harmonics
 from reconx_ros.splatting.cpu import splats as s
+from reconx_ros.splatting.cpu.compilation import INLINED, kernel
 from reconx_ros.splatting.cpu.footprint import (
     CENTRE,
     CX,
@@ -16,7 +17,7 @@ from reconx_ros.splatting.cpu.footprint import (
     WIDTH,
     footprint,
 )
-from reconx_ros.splatting.cpu.functions import INLINED, ONE, PARALLEL, log2, sigmoid
+from reconx_ros.splatting.cpu.functions import ONE, log2, sigmoid
 from reconx_ros.splatting.cpu.memory import fetch_add, gather, load, scatter, store
 from reconx_ros.splatting.cpu.simd import down, fma, maximum, minimum, select, spread, square_root, up
 
@@ -120,7 +121,7 @@ def _group(
     store(depths, i, select(visible, p.z, -ONE))
 
 
-@njit(**PARALLEL)
+@kernel(parallel=True)
 def project(
     means,
     log_scales,

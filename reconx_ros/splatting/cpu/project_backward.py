@@ -7,6 +7,7 @@ from numba import njit, prange
 
 from reconx_ros.splatting.cpu import sh as harmonics
 from reconx_ros.splatting.cpu import splats as s
+from reconx_ros.splatting.cpu.compilation import INLINED, kernel
 from reconx_ros.splatting.cpu.footprint import (
     FX,
     FY,
@@ -17,7 +18,7 @@ from reconx_ros.splatting.cpu.footprint import (
     TWO,
     footprint,
 )
-from reconx_ros.splatting.cpu.functions import INLINED, PARALLEL, sigmoid
+from reconx_ros.splatting.cpu.functions import sigmoid
 from reconx_ros.splatting.cpu.memory import fetch_add, gather, load, prefetch, scatter, store
 from reconx_ros.splatting.cpu.project import GROUPS, ZERO, first_of_group
 from reconx_ros.splatting.cpu.sh_backward import sh_backward
@@ -139,7 +140,7 @@ def _group(inputs, i, degree, compensate, view, scratch, out):
     store(out.opacity_logits, i, select(seen, by_logit, ZERO))
 
 
-@njit(**PARALLEL)
+@kernel(parallel=True)
 def project_backward(
     means, log_scales, quaternions, opacity_logits, sh, degree, compensate, view, scratch, slots,
     first_slot, slot_count, by_means, by_log_scales, by_quaternions, by_opacity_logits, by_sh, ticket,

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from reconx_ros.splatting.cpu import splats as s
-from reconx_ros.splatting.cpu.functions import INLINED
+from reconx_ros.splatting.cpu.compilation import INLINED
 from reconx_ros.splatting.cpu.memory import item, store, store_whole
 from reconx_ros.splatting.cpu.simd import down, fma, maximum, minimum, ramp, square_root, up
 

@@ -8,7 +8,7 @@ takes the part along the sphere.
 import numpy as np
 from numba import njit
 
-from reconx_ros.splatting.cpu.functions import INLINED
+from reconx_ros.splatting.cpu.compilation import INLINED
 from reconx_ros.splatting.cpu.memory import store
 from reconx_ros.splatting.cpu.simd import spread
 

@@ -3,7 +3,7 @@
 from numba import njit
 
 from reconx_ros.splatting.cpu import sh as harmonics
-from reconx_ros.splatting.cpu.functions import INLINED
+from reconx_ros.splatting.cpu.compilation import INLINED
 from reconx_ros.splatting.cpu.memory import gather, load, scatter
 from reconx_ros.splatting.cpu.project import ZERO, color, direction
 from reconx_ros.splatting.cpu.simd import fma, select, spread

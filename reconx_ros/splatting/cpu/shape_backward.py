@@ -6,8 +6,9 @@ import numpy as np
 from numba import njit
 
 from reconx_ros.splatting.cpu import splats as s
+from reconx_ros.splatting.cpu.compilation import INLINED
 from reconx_ros.splatting.cpu.footprint import LOW_PASS, TWO
-from reconx_ros.splatting.cpu.functions import INLINED, ONE
+from reconx_ros.splatting.cpu.functions import ONE
 from reconx_ros.splatting.cpu.project import HALF
 from reconx_ros.splatting.cpu.simd import fma, square_root
 

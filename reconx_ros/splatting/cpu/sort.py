@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from reconx_ros.splatting.cpu.functions import INLINED, KERNEL
+from reconx_ros.splatting.cpu.compilation import INLINED, kernel
 
 DIGIT = 11
 """Bits of a radix digit; three digits hold the 31 bits of a positive float."""
@@ -11,7 +11,7 @@ DIGIT = 11
 _BINS = 1 << DIGIT
 
 
-@njit(**KERNEL)
+@kernel()
 def depth_order(depth_bits, order, keys, spare_order, spare_keys, visible):
     """Sort by depth, stably; return how many Gaussians are visible.
 

@@ -27,5 +27,5 @@ SLOT = 10
 """Floats of the gradient of one Gaussian in one tile: red, green, blue, depth, then the sums over
 pixels of q, q u, q u², q u d_y, q d_y, q d_y², where q ln 2 = dL/dPEAK of the pixel."""
 
-TILE_WIDTH, TILE_HEIGHT = 32, 16
+TILE_WIDTH, TILE_HEIGHT = 32, 32
 TILE_PIXELS = TILE_WIDTH * TILE_HEIGHT

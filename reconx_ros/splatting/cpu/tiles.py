@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit, prange
 
 from reconx_ros.splatting.cpu import splats as s
-from reconx_ros.splatting.cpu.functions import INLINED, KERNEL, PARALLEL
+from reconx_ros.splatting.cpu.compilation import INLINED, kernel
 from reconx_ros.splatting.cpu.memory import item, prefetch
 from reconx_ros.splatting.cpu.simd import down, maximum, minimum, square_root, up
 
@@ -48,7 +48,7 @@ def _tile_columns(records, at, tile_row, tiles_x):
     return first, last // s.TILE_WIDTH if last >= 0 else -1
 
 
-@njit(**PARALLEL)
+@kernel(parallel=True)
 def count_tiles(records, order, visible_count, tiles_x, tiles_y, per_chunk, first_slot, slots):
     """Count the tiles of each Gaussian and, by chunk of the depth order, the Gaussians of each tile.
 
@@ -84,7 +84,7 @@ def count_tiles(records, order, visible_count, tiles_x, tiles_y, per_chunk, firs
         counts[tiles] = used
 
 
-@njit(**KERNEL)
+@kernel()
 def place_tiles(per_chunk, tile_start, chunk_start):
     """Turn counts into positions; return the length of all lists.
 
@@ -108,7 +108,7 @@ def place_tiles(per_chunk, tile_start, chunk_start):
     return total
 
 
-@njit(**PARALLEL)
+@kernel(parallel=True)
 def fill_tiles(
     records,
     order,
