@@ -18,13 +18,13 @@ class InitialisationConfig(Settings):
 class LearningRates(Settings):
     """Adam's step per parameter at the first step; positions per metre of scene extent."""
 
-    means: float = Field(2e-4, ge=0, description="per unit of scene extent")
+    means: float = Field(1e-3, ge=0, description="per unit of scene extent")
     final: float = Field(0.05, gt=0, le=1, description="share of every rate left at the last step")
     scales: float = Field(5e-3, ge=0)
     rotations: float = Field(1e-3, ge=0)
     opacities: float = Field(2.5e-2, ge=0)
-    colours: float = Field(5e-3, ge=0, description="SH degree 0")
-    harmonics: float = Field(2.5e-4, ge=0, description="SH degrees above 0")
+    colours: float = Field(2e-2, ge=0, description="SH degree 0")
+    harmonics: float = Field(2e-2, ge=0, description="SH degrees above 0")
     exposure: float = Field(2e-3, ge=0, description="gain and bias of a view")
 
 
@@ -43,10 +43,10 @@ class SplattingConfig(Settings):
     rasterizer: Literal["auto", "gsplat", "cpu", "reference"] = "auto"
     steps: int = Field(1000, ge=0, description="optimisation steps of a whole reconstruction")
     max_gaussians: int = Field(200_000, ge=1, description="hard cap")
-    sh_degree: int = Field(2, ge=0, le=3, description="highest spherical-harmonics degree")
-    sh_interval: int = Field(250, ge=1, description="steps after which the next SH degree is let in")
+    sh_degree: int = Field(3, ge=0, le=3, description="highest spherical-harmonics degree")
+    sh_interval: int = Field(10, ge=1, description="steps after which the next SH degree is let in")
     confidence: Literal["uniform", "mean", "log", "raw"] = Field(
-        "mean",
+        "uniform",
         description="weight of a real pixel: 1, C over the view's mean C, 1 + log C over its mean, C",
     )
     ssim_weight: float = Field(0.2, ge=0, le=1, description="share of D-SSIM beside L1 (paper: 0.2)")
@@ -55,7 +55,7 @@ class SplattingConfig(Settings):
         0.05, ge=0, description="weight of 1 - alpha where depth is known: a seen surface has no holes"
     )
     opacity_regularisation: float = Field(0.0, ge=0, description="weight of the mean opacity")
-    exposure: bool = Field(True, description="fit one gain and bias per view and channel")
+    exposure: bool = Field(False, description="fit one gain and bias per view and channel")
     new_view_share: float = Field(
         0.5, ge=0, lt=1, description="share of the steps that go to the views added last, at first"
     )

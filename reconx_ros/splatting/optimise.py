@@ -18,7 +18,7 @@ from reconx_ros.splatting.config import SplattingConfig
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.loss import LossWeights, view_loss
 from reconx_ros.splatting.rasterize import Rendered, rasterize
-from reconx_ros.splatting.state import GaussianState
+from reconx_ros.splatting.state import GaussianState, used_degree
 from reconx_ros.splatting.training import TrainingSet
 from reconx_ros.splatting.view import TrainingView
 
@@ -115,6 +115,7 @@ class GaussianOptimiser:
         self._state = GaussianState(gaussians, config, chosen)
         self._views = TrainingSet(config, chosen)
         self._weights = LossWeights(config.ssim_weight, config.depth_weight, config.coverage_weight)
+        self._first_degree = used_degree(gaussians)
         self._total = self._skipped = 0
         self._clock = 0.0  # steps done, set back when the map grows
         self._loss: float | None = None
@@ -213,7 +214,7 @@ class GaussianOptimiser:
 
     def _render(self, camera: Camera) -> Rendered:
         parameters = self._state.parameters
-        degree = min(int(self._clock) // self.config.sh_interval, parameters.sh_degree)
+        degree = min(self._first_degree + int(self._clock) // self.config.sh_interval, parameters.sh_degree)
         return rasterize(parameters, camera, sh_degree=degree, backend=self.config.rasterizer)
 
     def _differentiate(self, loss: torch.Tensor) -> None:

@@ -1,5 +1,6 @@
 """The Gaussians while they are optimised: parameters, Adam's memory, limits, provenance, the cap."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -118,6 +119,12 @@ def check_gaussians(gaussians: GaussianMap) -> None:
             f"{int((~finite).sum())} of {len(gaussians)} Gaussians have a number that is not finite; "
             "leave them out"
         )
+
+
+def used_degree(gaussians: GaussianMap) -> int:
+    """Return the highest SH degree that has a coefficient other than zero, 0 if none has."""
+    used = np.abs(gaussians.sh).max(axis=(0, 2), initial=0) > 0
+    return math.isqrt(int(np.flatnonzero(used).max(initial=0)))
 
 
 def _widened(gaussians: GaussianMap, rows: NDArray[np.intp], stands_for: NDArray[np.intp]) -> GaussianMap:
