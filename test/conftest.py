@@ -33,3 +33,13 @@ def redkitchen_raw_bag() -> Path:
 def real_data() -> Callable[[str], Path]:
     """The function that finds a folder of real data or skips."""
     return data_folder
+
+
+@pytest.fixture(scope="session")
+def small_bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated recording: 10 frames of 160x120 once around a furnished room."""
+    from reconx_ros.simulation.simulate import simulate
+
+    bag = tmp_path_factory.mktemp("simulated") / "room"
+    simulate(bag, frames=10, width=160, height=120)
+    return bag
