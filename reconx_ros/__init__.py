@@ -4,7 +4,7 @@ import os
 
 __version__ = "0.1.0"
 
-# GNU OpenMP, which torch and numba share, reads this when it is loaded. Threads that wait for work then
-# sleep instead of spinning: on a machine that also runs a robot, spinning costs the others their time,
+# GNU OpenMP, of which torch and numba load one each, reads this when loaded. Threads that wait for work
+# then sleep instead of spinning: on a machine that also runs a robot spinning costs the others their time,
 # and this process several times its own.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
