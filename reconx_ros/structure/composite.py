@@ -1,0 +1,28 @@
+"""One image of a conditioning render: what the fills that learn nothing start from."""
+
+import torch
+from torch import Tensor
+
+from reconx_ros.structure.conditioning_render import ConditioningRender
+
+SAME_SURFACE = 0.05
+"""References this much (relative) behind the nearest show something that is hidden."""
+
+
+def composite(render: ConditioningRender, preference: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Blend the references: hidden ones dropped, the others by confidence times preference.
+
+    Args:
+        render: with colours matched, or seams show.
+        preference: [B, F, R] ≥ 0, such as the nearness in time of each reference; equal where not given.
+
+    Returns:
+        image [B, F, 3, H, W], 0 where nothing covers, and mask [B, F, 1, H, W].
+    """
+    depth = torch.where(render.coverage > 0, render.depth, torch.inf)
+    visible = depth <= depth.amin(dim=2, keepdim=True) * (1 + SAME_SURFACE)
+    weight = (render.confidence + 1e-3) * render.coverage * visible
+    if preference is not None:
+        weight = weight * (preference[..., None, None, None] + 1e-6)
+    image = (render.color * weight).sum(dim=2) / weight.sum(dim=2).clamp(min=1e-12)
+    return image, render.coverage.amax(dim=2)
