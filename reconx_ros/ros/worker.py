@@ -47,6 +47,7 @@ from reconx_ros.ros.link import (
     Trouble,
 )
 from reconx_ros.ros.rows import Rows, gaussian_rows, point_rows
+from reconx_ros.ros.warmup import warm_up
 from reconx_ros.splatting.rasterize import render_view
 
 SLICE_S = 1.5
@@ -106,6 +107,7 @@ class MapWorker:
     def run(self) -> None:
         """Serve until told to stop."""
         self._check_output()
+        self._guard("warming up", partial(warm_up, self._begin.config))
         while not self._stopped:
             self._serve()
             if not self._stopped and self._steps_left > 0 and not self._paused:

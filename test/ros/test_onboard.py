@@ -3,6 +3,7 @@
 import os
 import queue
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -180,6 +181,17 @@ def test_a_request_to_a_worker_that_dies_is_answered(bench: Bench) -> None:
     assert isinstance(answer, Answer)
     assert (answer.request, answer.code) == (9, "failed")
     assert "killed by signal 9" in answer.message
+
+
+def test_when_the_node_is_gone_the_worker_saves_and_ends(bench: Bench) -> None:
+    bench.add(0)
+    bench.next(Added)
+    child = bench.worker._child
+    assert child is not None
+    with socket.socket(fileno=os.dup(child._connection.fileno())) as ours:
+        ours.shutdown(socket.SHUT_RDWR)  # what the end of the node's process does
+    assert child.process.wait(60) == 0
+    assert (bench.folder / "rescue" / "map.ply").is_file()
 
 
 def test_interrupts_do_not_reach_the_worker_and_stop_saves(bench: Bench) -> None:
