@@ -18,15 +18,10 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from reconx_ros.errors import MapError, ReconxError
-from reconx_ros.geometry.protocol import OBSERVED, PointMap, map_confidence
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.folder import check_writable, load, save
 from reconx_ros.mapping.incremental import IncrementalMapper
-from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.ros.link import (
     Activity,
     Added,
@@ -36,7 +31,6 @@ from reconx_ros.ros.link import (
     Code,
     Command,
     Load,
-    MapUpdate,
     Pause,
     Ready,
     Refused,
@@ -46,9 +40,8 @@ from reconx_ros.ros.link import (
     Stop,
     Trouble,
 )
-from reconx_ros.ros.rows import Rows, gaussian_rows, point_rows
+from reconx_ros.ros.replies import map_update, optical_rows
 from reconx_ros.ros.warmup import warm_up
-from reconx_ros.splatting.rasterize import render_view
 
 SLICE_S = 1.5
 """Seconds of refinement between two looks at what has arrived."""
@@ -168,7 +161,7 @@ class MapWorker:
         except Exception as err:
             self._send(Refused(keyframe.name, str(err)))
             raise
-        rows = _optical_rows(keyframe, pointmap)
+        rows = optical_rows(keyframe, pointmap)
         self._send(Added(self._epoch, keyframe.name, keyframe.stamp_ns, camera_frame, rows))
         self._keyframes += 1
         self._camera_frame = camera_frame
@@ -202,7 +195,7 @@ class MapWorker:
         self._changed = False
         self._published = time.monotonic()
         if snapshot is not None:
-            self._send(_update(self._epoch, snapshot, self._camera_frame))
+            self._send(map_update(self._epoch, snapshot, self._camera_frame))
 
     def _save(self, request: int, folder: Path) -> Answer:
         code: Code = "failed"
@@ -241,39 +234,6 @@ class MapWorker:
         # Where the node is gone, the reader sees the end and brings the last command.
         with contextlib.suppress(OSError):
             self._connection.send(reply)
-
-
-def _optical_rows(keyframe: Keyframe, pointmap: PointMap) -> Rows:
-    """Return the known points of a keyframe in its own optical frame."""
-    known = pointmap.known
-    camera_from_world = keyframe.camera.camera_from_world
-    local = pointmap.points[known] @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
-    provenance = np.full(len(local), OBSERVED, np.uint8)
-    confidence = map_confidence(pointmap.confidence[known])
-    return point_rows(local.astype(np.float32), keyframe.image[known], confidence, provenance)
-
-
-def _update(epoch: int, snapshot: Reconstruction, camera_frame: str) -> MapUpdate:
-    cloud = snapshot.cloud
-    loss = snapshot.report.get("optimisation", {}).get("loss")
-    return MapUpdate(
-        epoch,
-        point_rows(cloud.points, cloud.colors, map_confidence(cloud.confidence), cloud.provenance),
-        gaussian_rows(snapshot.gaussians),
-        tuple((k.stamp_ns, k.camera) for k in snapshot.keyframes),
-        loss,
-        dict(snapshot.report.get("seconds", {})),
-        _preview(snapshot),
-        camera_frame,
-    )
-
-
-def _preview(snapshot: Reconstruction) -> NDArray[np.uint8] | None:
-    """Return the map as the newest keyframe's camera sees it."""
-    if not snapshot.keyframes:
-        return None
-    image, _, _ = render_view(snapshot.gaussians, snapshot.keyframes[-1].camera)
-    return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _memory() -> int:
