@@ -86,7 +86,9 @@ def warp_cloud(
     canvas = torch.zeros(*index.shape, 6, device=index.device)
     canvas[image, place] = torch.cat([clouds.color[cloud, point], values], dim=1)
     layers = canvas.transpose(1, 2).reshape(-1, 6, *size)
-    return Warp(layers[:, :3], layers[:, 3:4], layers[:, 4:5], layers[:, 5:6])
+    return Warp(
+        layers[:, :3], layers[:, 3:4], layers[:, 4:5], layers[:, 5:6], torch.zeros_like(layers[:, :1])
+    )
 
 
 def patches(clouds: CloudBatch, which: Tensor, intrinsics: Tensor, world_from_camera: Tensor) -> Splats:

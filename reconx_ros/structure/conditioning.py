@@ -65,6 +65,7 @@ def warp_references(
     *,
     confidence: Tensor | None = None,
     overscan: float = 0.0,
+    guess: bool = False,
 ) -> ConditioningRender:
     """Warp every reference of each clip into every camera of its clip. No gradients.
 
@@ -78,6 +79,7 @@ def warp_references(
         size: height and width of the targets, without overscan.
         confidence: [B, R, 1, h, w] in [0, 1] of the depth; 1 where not given.
         overscan: by what share the frames grow (``overscan_margin``).
+        guess: show pixels without depth too, where their surroundings' depth would put them.
 
     Returns:
         Frames of ``size`` plus twice the margin, on the device of ``color``, colours as taken.
@@ -97,7 +99,7 @@ def warp_references(
             target_world_from_camera[clip, frame],
         )
         given = None if confidence is None else confidence.flatten(0, 1).float()
-        references = References.of(color.flatten(0, 1).float(), depth.flatten(0, 1).float(), given)
+        references = References.of(color.flatten(0, 1).float(), depth.flatten(0, 1).float(), given, guess)
         share = CUDA_SHARE if color.is_cuda else CPU_SHARE
         parts = zip(*(torch.split(each, share) for each in (which, a, b)), strict=True)
         warps = [warp(references, which, a, b, full) for which, a, b in parts]
@@ -108,13 +110,12 @@ def assembled(
     warps: list[Warp], leading: tuple[int, int, int], margin: tuple[int, int]
 ) -> ConditioningRender:
     """Give the warps, in the order of ``leading`` = (B, F, R), their place in a render."""
-    color, coverage, depth, confidence = (
-        _leading(torch.cat(parts), leading)
-        for parts in zip(
-            *((each.color, each.coverage, each.depth, each.confidence) for each in warps), strict=True
-        )
+    layers = zip(
+        *((each.color, each.coverage, each.depth, each.confidence, each.guessed) for each in warps),
+        strict=True,
     )
-    return ConditioningRender(color, coverage, depth, confidence, margin)
+    color, coverage, depth, confidence, guessed = (_leading(torch.cat(parts), leading) for parts in layers)
+    return ConditioningRender(color, coverage, depth, confidence, guessed, margin)
 
 
 def _leading(image: Tensor, leading: tuple[int, int, int]) -> Tensor:
@@ -157,6 +158,7 @@ def render_conditioning(
     cloud: PointCloud | None = None,
     *,
     overscan: float = 0.25,
+    guess: bool = True,
     match: bool = True,
     device: str = "cpu",
 ) -> ConditioningRender:
@@ -168,6 +170,7 @@ def render_conditioning(
         cameras: F ≥ 1 of one size.
         cloud: drawn as the last reference where given and not empty.
         overscan: by what share the frames grow (``overscan_margin``).
+        guess: show pixels without depth too, where their surroundings' depth would put them.
         match: bring all references to the exposure of the first (``exposure.py``).
         device: where to render.
 
@@ -179,7 +182,7 @@ def render_conditioning(
     intrinsics, poses = (tensor.to(device) for tensor in camera_tensors(cameras))
     render = warp_references(
         given.color, given.depth, given.intrinsics, given.world_from_camera,
-        intrinsics, poses, size, confidence=given.confidence, overscan=overscan,
+        intrinsics, poses, size, confidence=given.confidence, overscan=overscan, guess=guess,
     )  # fmt: skip
     if cloud is not None and len(cloud):
         drawn = render_cloud(CloudBatch.of(cloud, device), intrinsics, poses, size, overscan=overscan)

@@ -17,10 +17,12 @@ class ConditioningRender:
     exposures of two keyframes never interleave. All tensors are float32 on one device.
 
     Attributes:
-        color: [B, F, R, 3, H, W] RGB in [0, 1], 0 where not covered.
+        color: [B, F, R, 3, H, W] RGB in [0, 1], 0 where neither covered nor guessed.
         coverage: [B, F, R, 1, H, W], 1 where the reference shows the pixel, else 0.
-        depth: [B, F, R, 1, H, W] along the target's optical axis in world units, 0 where not covered.
-        confidence: [B, F, R, 1, H, W] in [0, 1], 0 where not covered (``warp.py`` says of what).
+        depth: [B, F, R, 1, H, W] along the target's optical axis in world units, 0 like colour.
+        confidence: [B, F, R, 1, H, W] in [0, 1], 0 like colour (``warp.py`` says of what).
+        guessed: [B, F, R, 1, H, W], 1 where not covered and the reference would show the pixel if its
+            unmeasured depth were as guessed from its surroundings, else 0.
         margin: rows and columns on each side that lie outside the camera's own image (overscan).
         exposure: what was applied to ``color``; ``None`` where the colours are as they were taken.
     """
@@ -29,6 +31,7 @@ class ConditioningRender:
     coverage: Tensor
     depth: Tensor
     confidence: Tensor
+    guessed: Tensor
     margin: tuple[int, int] = (0, 0)
     exposure: Exposure | None = None
 
@@ -36,6 +39,21 @@ class ConditioningRender:
     def size(self) -> tuple[int, int]:
         """Height and width, margins included."""
         return int(self.color.shape[-2]), int(self.color.shape[-1])
+
+    @property
+    def shown(self) -> Tensor:
+        """[B, F, R, 1, H, W], 1 where covered or guessed."""
+        return self.coverage + self.guessed
+
+    def measured(self) -> "ConditioningRender":
+        """Return the render without what was guessed."""
+        return replace(
+            self,
+            color=self.color * self.coverage,
+            depth=self.depth * self.coverage,
+            confidence=self.confidence * self.coverage,
+            guessed=torch.zeros_like(self.guessed),
+        )
 
     def cropped(self) -> "ConditioningRender":
         """Return the render without its margins."""
@@ -45,6 +63,7 @@ class ConditioningRender:
             coverage=self.crop(self.coverage),
             depth=self.crop(self.depth),
             confidence=self.crop(self.confidence),
+            guessed=self.crop(self.guessed),
             margin=(0, 0),
         )
 
@@ -56,13 +75,13 @@ class ConditioningRender:
 
     def exposed(self, exposure: Exposure) -> "ConditioningRender":
         """Return the render with ``exposure`` applied to its colours."""
-        return replace(self, color=exposure.apply(self.color) * self.coverage, exposure=exposure)
+        return replace(self, color=exposure.apply(self.color) * self.shown, exposure=exposure)
 
     def unexposed(self) -> "ConditioningRender":
         """Return the render with the colours as the references were taken."""
         if self.exposure is None:
             return self
-        return replace(self, color=self.exposure.undo(self.color) * self.coverage, exposure=None)
+        return replace(self, color=self.exposure.undo(self.color) * self.shown, exposure=None)
 
 
 def join(renders: Sequence[ConditioningRender]) -> ConditioningRender:
@@ -73,5 +92,6 @@ def join(renders: Sequence[ConditioningRender]) -> ConditioningRender:
         torch.cat([render.coverage for render in plain], dim=2),
         torch.cat([render.depth for render in plain], dim=2),
         torch.cat([render.confidence for render in plain], dim=2),
+        torch.cat([render.guessed for render in plain], dim=2),
         plain[0].margin,
     )

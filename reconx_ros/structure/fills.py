@@ -34,7 +34,7 @@ def mean_color(image: Tensor, mask: Tensor) -> Tensor:
 def push_pull(image: Tensor, mask: Tensor) -> Tensor:
     """Fill from a pyramid of weighted means (Gortler et al. 1996, The Lumigraph, section 3.2.3).
 
-    Pull: with h the 4×4 binomial kernel of sum 1, each coarser level holds
+    Takes any number of channels. Pull: with h the 4×4 binomial kernel of sum 1, each coarser level is
 
         v' = Σ h w v / Σ h w,   w' = min(1, 4 Σ h w),
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from reconx_ros.structure.fills import push_pull
+
 EDGE = 0.05
 """Relative depth difference between neighbouring pixels beyond which they are two surfaces."""
 
@@ -53,6 +55,25 @@ def reference_surface(depth: Tensor) -> ReferenceSurface:
         count = count + same.to(depth.dtype)
         edge = edge | (known & (other > 0) & ~same)
     return ReferenceSurface(inverse, total / count.clamp(min=1), edge)
+
+
+def guessed_surface(depth: Tensor) -> ReferenceSurface:
+    """Return the surface with the unknown depths guessed from their surroundings.
+
+    Inverse depth is filled by the push-pull pyramid (``fills.py``). Where it was measured, nothing
+    changes: not the slope, and not what counts as an edge.
+    """
+    measured = reference_surface(depth)
+    known = measured.inverse_depth > 0
+    full = push_pull(measured.inverse_depth, known.to(depth.dtype))
+    complete = reference_surface(
+        torch.where(known.flatten(1).any(1)[:, None, None, None], 1 / full, torch.nan)
+    )
+    return ReferenceSurface(
+        torch.where(known, measured.inverse_depth, complete.inverse_depth),
+        torch.where(known, measured.slope, complete.slope),
+        measured.edge,
+    )
 
 
 def same_surface(first: Tensor, second: Tensor) -> Tensor:

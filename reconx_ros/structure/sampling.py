@@ -5,11 +5,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from reconx_ros.structure.reference_surface import ReferenceSurface, reference_surface, same_surface
+from reconx_ros.structure.reference_surface import (
+    ReferenceSurface,
+    guessed_surface,
+    reference_surface,
+    same_surface,
+)
 from reconx_ros.structure.splats import Splats, coordinates, magnification
 
 NEAR_EDGE = 0.5
 CLOSED = 0.5
+GUESSED = 0.1
 LEAST_WEIGHT = 1e-6
 
 
@@ -19,20 +25,35 @@ class References:
 
     Attributes:
         color: [M, 3, H, W].
-        surface: what the depth images show.
+        surface: what the depth images show, and where wanted what is guessed.
         confidence: [M, 1, H, W] in [0, 1].
+        measured: [M, 1, H, W] bool, false where the depth is unknown or guessed.
+        guess: whether unknown depths were guessed.
     """
 
     color: Tensor
     surface: ReferenceSurface
     confidence: Tensor
+    measured: Tensor
+    guess: bool
 
     @classmethod
-    def of(cls, color: Tensor, depth: Tensor, confidence: Tensor | None) -> "References":
-        """Prepare the references; confidence is 1 where none is given."""
-        surface = reference_surface(depth)
+    def of(
+        cls, color: Tensor, depth: Tensor, confidence: Tensor | None, guess: bool = False
+    ) -> "References":
+        """Prepare the references.
+
+        Args:
+            color: [M, 3, H, W].
+            depth: [M, 1, H, W], unknown where not finite or not above 0.
+            confidence: [M, 1, H, W]; 1 where not given.
+            guess: whether to guess the unknown depths.
+        """
+        surface = guessed_surface(depth) if guess else reference_surface(depth)
+        measured = torch.isfinite(depth) & (depth > 0)
         given = torch.ones_like(surface.inverse_depth) if confidence is None else confidence
-        return cls(color, surface, given * torch.where(surface.edge, NEAR_EDGE, 1.0))
+        trusted = torch.where(measured, given * torch.where(surface.edge, NEAR_EDGE, 1.0), GUESSED)
+        return cls(color, surface, trusted, measured, guess)
 
 
 def sample(
@@ -63,8 +84,9 @@ def sample(
     surface = references.surface
     images = (references.color, surface.inverse_depth, surface.slope, references.confidence)
     color, inverse, slope, confidence = (image.contiguous().numpy() for image in images)
+    measured = references.measured.contiguous().numpy()
     rows = (splats.table.numpy(), index.numpy(), closed.numpy())
-    found = sample_compiled(color, inverse, slope, confidence, which.numpy(), *rows, size)
+    found = sample_compiled(color, inverse, slope, confidence, measured, which.numpy(), *rows, size)
     return torch.from_numpy(found)
 
 
@@ -94,11 +116,12 @@ def sample_batched(
 def _taps(references: References, which: Tensor, splat: Tensor, u: Tensor, v: Tensor) -> Tensor:
     """Return [K, 3] colours at δ = (u, v) from the centre of pixels ``splat``.
 
-    Of the four taps those on the splat's own plane count, and those without depth: there is a colour.
-    Where none does, the splat's own pixel is taken.
+    Of the four taps those on the splat's own plane count, and those without measured depth: their
+    colour is known all the same. Where none does, the splat's own pixel is taken.
     """
     colors = references.color.flatten(2).transpose(1, 2)
     inverse, slope = references.surface.inverse_depth.flatten(1), references.surface.slope.flatten(2)
+    measured = references.measured.flatten(1)
     height, width = references.color.shape[-2:]
     column, row = splat % width, splat // width
     left, top = u.floor(), v.floor()
@@ -113,7 +136,8 @@ def _taps(references: References, which: Tensor, splat: Tensor, u: Tensor, v: Te
             at_y = (row + y.long()).clamp(0, height - 1)
             tap = at_y * width + at_x
             there = inverse[which, tap]
-            on_plane = same_surface(there, own + tilt[:, 0] * x + tilt[:, 1] * y) | (there == 0)
+            on_plane = same_surface(there, own + tilt[:, 0] * x + tilt[:, 1] * y)
+            on_plane = on_plane | ~measured[which, tap]
             weight = weight * on_plane
             total = total + weight
             color = color + colors[which, tap] * weight[:, None]

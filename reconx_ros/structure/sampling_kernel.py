@@ -18,6 +18,7 @@ def sample_compiled(
     inverse: Floats,
     slope: Floats,
     confidence: Floats,
+    measured: NDArray[np.bool_],
     which: NDArray[np.int64],
     table: Floats,
     index: NDArray[np.int64],
@@ -28,9 +29,10 @@ def sample_compiled(
 
     Args:
         color: [M, 3, h, w] of the references.
-        inverse: [M, 1, h, w] inverse depth, 0 where unknown.
+        inverse: [M, 1, h, w] inverse depth.
         slope: [M, 2, h, w] of the inverse depth.
         confidence: [M, 1, h, w].
+        measured: [M, 1, h, w], false where the depth is unknown or guessed.
         which: [N] the reference of each image.
         table: [N, 12, h·w] (``Splats``).
         index: [N, H·W] the splat of each pixel, −1 where none.
@@ -42,7 +44,7 @@ def sample_compiled(
     """
     layers = np.zeros((len(index), 6, *size), np.float32)
     for number, m in enumerate(which):
-        reference = (color[m], inverse[m, 0], slope[m], confidence[m, 0])
+        reference = (color[m], inverse[m, 0], slope[m], confidence[m, 0], measured[m, 0])
         _sample(*reference, table[number], index[number], closed[number], layers[number])
     return layers
 
@@ -53,6 +55,7 @@ def _sample(
     inverse: Floats,
     slope: Floats,
     confidence: Floats,
+    measured: NDArray[np.bool_],
     table: Floats,
     index: NDArray[np.int64],
     closed: NDArray[np.bool_],
@@ -67,7 +70,7 @@ def _sample(
         x, y = place % target_width, place // target_width
         column, row = s % width, s // width
         u, v, inverse_depth = coordinates(table, s, np.float32(x), np.float32(y))
-        _taps(color, inverse, slope, column, row, u, v, layers[:3, y, x])
+        _taps(color, inverse, slope, measured, column, row, u, v, layers[:3, y, x])
         sharp = confidence[row, column] / math.sqrt(max(magnification(table, s), 1.0))
         layers[3, y, x] = 1
         layers[4, y, x] = 1 / inverse_depth
@@ -76,7 +79,15 @@ def _sample(
 
 @numba.njit(inline="always", error_model="numpy")  # type: ignore[untyped-decorator]
 def _taps(
-    color: Floats, inverse: Floats, slope: Floats, column: int, row: int, u: float, v: float, out: Floats
+    color: Floats,
+    inverse: Floats,
+    slope: Floats,
+    measured: NDArray[np.bool_],
+    column: int,
+    row: int,
+    u: float,
+    v: float,
+    out: Floats,
 ) -> None:
     height, width = inverse.shape
     left, top = math.floor(u), math.floor(v)
@@ -89,7 +100,7 @@ def _taps(
             there = inverse[at_y, at_x]
             here = inverse[row, column] + slope[0, row, column] * x + slope[1, row, column] * y
             near = max(here, there)
-            if there != 0 and (abs(here - there) > EDGE * near or not min(here, there) > 0):
+            if measured[at_y, at_x] and (abs(here - there) > EDGE * near or not min(here, there) > 0):
                 continue
             weight = (1 - abs(u - x)) * (1 - abs(v - y))
             total += weight

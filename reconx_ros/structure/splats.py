@@ -37,6 +37,13 @@ def pack(origin: Tensor, slope: Tensor, inverse_depth: Tensor) -> Splats:
     return Splats(torch.cat([origin, slope.flatten(1, 2), inverse_depth], dim=1))
 
 
+def only(splats: Splats, wanted: Tensor) -> Splats:
+    """Return the splats with those that are not ``wanted`` [N, S] taken out of the drawing."""
+    table = splats.table.clone()
+    table[:, 2] = torch.where(wanted, table[:, 2], -1.0)
+    return Splats(table)
+
+
 def coordinates(rows: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Evaluate splats at target pixels.
 

@@ -9,9 +9,14 @@ finds the nearest at each target pixel, ``closing.py`` closes what is left open 
 surface and removes what shows through, and colour is sampled in the reference at u + δ, bilinearly
 between pixels of that surface alone. Surfaces seen from behind are not drawn.
 
+Where a pixel of the reference has no depth, its colour is known all the same. With guessed depths
+(``guessed_surface``) such pixels are drawn too, but only where no measured one is: they fill holes and
+never hide anything.
+
 Confidence of a covered pixel is the product of the reference's own confidence; min(1, 1/√m), m being
 the area of the reference pixel in the target (what is magnified is blurred); 1/2 next to a depth edge,
-where sensors mix foreground and background; and 1/2 where a gap was closed.
+where sensors mix foreground and background; and 1/2 where a gap was closed. A guessed
+pixel has 1/10 instead of the first and third.
 """
 
 from dataclasses import dataclass
@@ -22,18 +27,19 @@ from torch import Tensor
 from reconx_ros.structure.closing import close
 from reconx_ros.structure.reference_surface import ReferenceSurface
 from reconx_ros.structure.sampling import References, sample
-from reconx_ros.structure.splats import Splats, pack
+from reconx_ros.structure.splats import Splats, only, pack
 from reconx_ros.structure.zbuffer import draw
 
 
 @dataclass(frozen=True, eq=False)
 class Warp:
-    """N warps: color [N, 3, H, W]; coverage, depth, confidence [N, 1, H, W]; 0 where not covered."""
+    """N warps: color [N, 3, H, W], the others [N, 1, H, W]; 0 where neither covered nor guessed."""
 
     color: Tensor
     coverage: Tensor
     depth: Tensor
     confidence: Tensor
+    guessed: Tensor
 
 
 def homographies(
@@ -58,9 +64,15 @@ def warp(references: References, which: Tensor, a: Tensor, b: Tensor, size: tupl
         size: height and width of the target.
     """
     splats = pixel_splats(references.surface, which, a, b)
-    index, closed = close(splats, draw(splats, size), size)
+    measured = references.measured.flatten(1)[which]
+    sure = only(splats, measured) if references.guess else splats
+    index, closed = close(sure, draw(sure, size), size)
+    if references.guess:
+        index = torch.where(index >= 0, index, draw(only(splats, ~measured), size))
     layers = sample(references, which, splats, index, closed, size)
-    return Warp(layers[:, :3], layers[:, 3:4], layers[:, 4:5], layers[:, 5:6])
+    guessed = ~measured.gather(1, index.clamp(min=0)).view(-1, 1, *size)
+    shown = layers[:, 3:4]
+    return Warp(layers[:, :3], shown * ~guessed, layers[:, 4:5], layers[:, 5:6], shown * guessed)
 
 
 def pixel_splats(surface: ReferenceSurface, which: Tensor, a: Tensor, b: Tensor) -> Splats:

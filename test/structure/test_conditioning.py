@@ -300,3 +300,61 @@ def test_what_cannot_be_rendered_is_refused() -> None:
         render_conditioning([Reference.of_keyframe(view_)], [view_.camera, view_.camera.resized(32, 24)])
     with pytest.raises(SynthesisError, match="keyframe bare has no depth"):
         Reference.of_keyframe(Keyframe("bare", 0, view_.image, view_.camera))
+
+
+def holed(given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same clip whose references measured no depth in a square of their images."""
+    depth = given["depth"].clone()
+    depth[..., 18:32, 24:40] = torch.nan
+    return given | {"depth": depth}
+
+
+def test_guessed_depth_shows_what_was_not_measured() -> None:
+    """On a plane the guess is nearly right, so that colour lands where the plane says."""
+    target = pose(0.1)
+    given = holed(clip([TILTED], [pose()], [target]))
+    plain = warp_references(**given, size=SIZE)
+    render = warp_references(**given, size=SIZE, guess=True)
+    color, depth = view([TILTED], target)
+    guessed = render.guessed[0, 0, 0, 0] > 0
+    # Two rows or columns of the hole's border are closed at most.
+    assert 12 * 14 <= guessed.sum() <= 15 * 17
+    assert (plain.guessed == 0).all()
+    assert (plain.color[0, 0, 0][:, guessed] == 0).all()
+    assert (render.depth[0, 0, 0] - depth).abs()[0, guessed].max() < 0.15
+    assert (render.color[0, 0, 0] - color).abs()[:, guessed].mean() < 0.03
+    assert render.confidence[0, 0, 0, 0][guessed].max() <= 0.1 + 1e-6
+
+
+def test_guessing_changes_nothing_that_was_measured() -> None:
+    planes = [Plane(offset=1.0, half=0.2, tint=0.6), Plane(offset=3.0)]
+    given = holed(clip(planes, [pose(), pose(0.1)], [pose(0.15, z=0.2)]))
+    plain = warp_references(**given, size=SIZE)
+    render = warp_references(**given, size=SIZE, guess=True)
+    assert torch.equal(render.coverage, plain.coverage)
+    assert (render.guessed * render.coverage == 0).all()
+    measured = render.measured()
+    torch.testing.assert_close(measured.depth, plain.depth)
+    torch.testing.assert_close(measured.color, plain.color, atol=1e-3, rtol=0)
+
+
+def test_composite_shows_guesses_only_where_nothing_is_covered() -> None:
+    given = clip([Plane()], [pose(), pose()], [pose()])
+    given["depth"][:, 0, :, 10:20] = torch.nan
+    given["depth"][:, :, :, 30:40] = torch.nan
+    given["color"][:, 0] = 0.0
+    render = warp_references(**given, size=SIZE, guess=True)
+    image, mask = composite(render)
+    assert (mask == 1).all()
+    torch.testing.assert_close(image[0, 0, :, 12:18], given["color"][0, 1, :, 12:18], atol=1e-4, rtol=0)
+    _, measured = composite(render.measured())
+    assert (measured[0, 0, 0, 30:40] == 0).all()
+
+
+def test_reference_without_any_depth_shows_nothing() -> None:
+    given = clip([Plane()], [pose(), pose(0.1)], [pose()])
+    given["depth"][:, 0] = torch.nan
+    render = warp_references(**given, size=SIZE, guess=True)
+    assert (render.shown[:, :, 0] == 0).all()
+    assert render.coverage[:, :, 1].mean() > 0.9
+    assert torch.isfinite(render.color).all()

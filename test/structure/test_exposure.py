@@ -13,7 +13,7 @@ def render(
 ) -> ConditioningRender:
     color = torch.stack([first, second])[None, None]
     ones = torch.ones(1, 1, 2, 1, H, W)
-    return ConditioningRender(color, ones, ones if depth is None else depth, ones)
+    return ConditioningRender(color, ones, ones if depth is None else depth, ones, torch.zeros_like(ones))
 
 
 def scene(seed: int) -> torch.Tensor:
