@@ -33,7 +33,7 @@ from reconx_ros.splatting.rasterize import rasterize
 
 SCENES = ((10_000, 320, 240), (50_000, 320, 240), (50_000, 640, 480))
 WARM_UP = 3
-SAMPLED_CHUNKS = 2
+SAMPLED_CHUNKS = 8
 Row = dict[str, str | int | float]
 Times = dict[str, list[float]]
 

@@ -15,7 +15,7 @@ from reconx_ros.camera import Camera
 from reconx_ros.splatting import model
 from reconx_ros.splatting.parameters import GaussianParameters
 
-PAIRS_AT_ONCE = 1 << 24
+PAIRS_AT_ONCE = 1 << 21
 """Pixels are composited in chunks of at most this many Gaussian-pixel pairs."""
 
 
