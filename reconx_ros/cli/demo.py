@@ -27,7 +27,7 @@ VIEWS = 6
     type=click.FloatRange(min=0),
     default=SETTLE_S,
     show_default=True,
-    help="Seconds of refinement after the last frame.",
+    help="Most seconds of refinement after the last frame.",
 )
 def command(output: Path, preset: str, seed: int, settle: float) -> None:
     """Show the whole chain on this machine; nothing is downloaded.

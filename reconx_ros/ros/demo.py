@@ -41,7 +41,7 @@ class DemoError(ReconxError):
 
 
 def map_live(bag: Path, output: Path, preset: str, settle_s: float, progress: Progress) -> None:
-    """Play ``bag`` into the node, refine for ``settle_s`` more, and have the map saved to ``output``.
+    """Play ``bag`` into the node, refine at most ``settle_s`` more, have the map saved to ``output``.
 
     Args:
         bag: a rosbag2 recording with the topics ``TOPICS``.
@@ -59,11 +59,15 @@ def map_live(bag: Path, output: Path, preset: str, settle_s: float, progress: Pr
     try:
         with _process("node", _node_command(output, preset), output) as node:
             _await(node, listener, progress, output)
-            command = [*_module("player"), str(bag), "--wait-for-subscribers", str(INPUTS)]
+            command = [*_module("player"), str(bag), "--clock", "--wait-for-subscribers", str(INPUTS)]
             with _process("player", command, output) as player:
                 listener.follow(lambda: player.poll() is None and node.poll() is None, progress, "play")
             end = time.monotonic() + settle_s
-            listener.follow(lambda: time.monotonic() < end and node.poll() is None, progress, "refine")
+            listener.follow(
+                lambda: time.monotonic() < end and node.poll() is None and not listener.idle,
+                progress,
+                "refine",
+            )
             _finish(node, output)
     finally:
         listener.close()
@@ -95,7 +99,8 @@ def _finish(node: "subprocess.Popen[bytes]", output: Path) -> None:
 def _node_command(output: Path, preset: str) -> list[str]:
     arguments = {name: default for name, (default, _) in ARGUMENTS.items()} | TOPICS
     remapped = [part for pair in remappings(arguments) for part in ("-r", ":=".join(pair))]
-    parameters = [part for pair in (f"output:={output}", f"preset:={preset}") for part in ("-p", pair)]
+    values = (f"output:={output}", f"preset:={preset}", "use_sim_time:=true")
+    parameters = [part for value in values for part in ("-p", value)]
     return [*_module("node"), "--ros-args", *remapped, *parameters]
 
 

@@ -30,6 +30,12 @@ class StatusListener:
                 told = time.monotonic()
                 progress.update(stage, round(told - began), 0, _line(self.latest))
 
+    @property
+    def idle(self) -> bool:
+        """Whether the map holds everything sent and is refined to the end."""
+        status = self.latest
+        return status is not None and status.worker == "idle" and not status.queue
+
     def close(self) -> None:
         """End listening."""
         self._executor.shutdown()

@@ -112,7 +112,11 @@ class MapWorker:
         self._send(Activity(stage, min(max(fraction, 0.0), 1.0), _memory()))
 
     def _serve(self) -> None:
-        """Serve what has arrived; with nothing else to do, wait for it."""
+        """Serve what has arrived, one keyframe at most; with nothing else to do, wait for it.
+
+        After each keyframe the map has its turn: a stream of keyframes never keeps it from being
+        refined and published.
+        """
         idle = self._paused or self._steps_left <= 0
         if idle and not self._changed and self.inbox.empty():
             self.tell("", 0.0)
@@ -121,6 +125,8 @@ class MapWorker:
             command = self.inbox.get(timeout=wait) if wait != 0.0 else self.inbox.get_nowait()
             while True:
                 self._guard(type(command).__name__, partial(self._dispatch, command))
+                if isinstance(command, AddKeyframe):
+                    return
                 command = self.inbox.get_nowait()
         except queue.Empty:
             self.urgent.clear()
