@@ -60,8 +60,9 @@ def reference_surface(depth: Tensor) -> ReferenceSurface:
 def guessed_surface(depth: Tensor) -> ReferenceSurface:
     """Return the surface with the unknown depths guessed from their surroundings.
 
-    Inverse depth is filled by the push-pull pyramid (``fills.py``). Where it was measured, nothing
-    changes: not the slope, and not what counts as an edge.
+    Inverse depth is filled by the push-pull pyramid (``fills.py``). Where the fill jumps by more than
+    ``EDGE`` a pixel, it spans two surfaces and says nothing: such pixels stay unknown. Where depth was
+    measured, nothing changes: not the slope, and not what counts as an edge.
     """
     measured = reference_surface(depth)
     known = measured.inverse_depth > 0
@@ -69,8 +70,9 @@ def guessed_surface(depth: Tensor) -> ReferenceSurface:
     complete = reference_surface(
         torch.where(known.flatten(1).any(1)[:, None, None, None], 1 / full, torch.nan)
     )
+    smooth = torch.where(complete.edge, 0.0, complete.inverse_depth)
     return ReferenceSurface(
-        torch.where(known, measured.inverse_depth, complete.inverse_depth),
+        torch.where(known, measured.inverse_depth, smooth),
         torch.where(known, measured.slope, complete.slope),
         measured.edge,
     )

@@ -65,14 +65,19 @@ def warp(references: References, which: Tensor, a: Tensor, b: Tensor, size: tupl
     """
     splats = pixel_splats(references.surface, which, a, b)
     measured = references.measured.flatten(1)[which]
-    sure = only(splats, measured) if references.guess else splats
-    index, closed = close(sure, draw(sure, size), size)
+    index, closed = _shown(only(splats, measured) if references.guess else splats, size)
     if references.guess:
-        index = torch.where(index >= 0, index, draw(only(splats, ~measured), size))
+        guess, _ = _shown(only(splats, ~measured), size)
+        index = torch.where(index >= 0, index, guess)
     layers = sample(references, which, splats, index, closed, size)
     guessed = ~measured.gather(1, index.clamp(min=0)).view(-1, 1, *size)
     shown = layers[:, 3:4]
     return Warp(layers[:, :3], shown * ~guessed, layers[:, 4:5], layers[:, 5:6], shown * guessed)
+
+
+def _shown(splats: Splats, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Return the splat that each pixel shows, and where a gap was closed, [N, H·W]."""
+    return close(splats, draw(splats, size), size)
 
 
 def pixel_splats(surface: ReferenceSurface, which: Tensor, a: Tensor, b: Tensor) -> Splats:

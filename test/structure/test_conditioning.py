@@ -351,6 +351,15 @@ def test_composite_shows_guesses_only_where_nothing_is_covered() -> None:
     assert (measured[0, 0, 0, 30:40] == 0).all()
 
 
+def test_no_depth_is_guessed_across_a_jump() -> None:
+    """A gap of 4 pixels between 1 m and 3 m: what would be stretched between them is not shown."""
+    given = clip([Plane(offset=1.0), Plane(offset=3.0)], [pose()], [pose(0.2)])
+    given["depth"][..., 32:] = 3.0
+    given["depth"][..., 30:34] = torch.nan
+    render = warp_references(**given, size=SIZE, guess=True)
+    assert render.guessed.sum() == 0
+
+
 def test_reference_without_any_depth_shows_nothing() -> None:
     given = clip([Plane()], [pose(), pose(0.1)], [pose()])
     given["depth"][:, 0] = torch.nan
