@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from reconx_ros.structure.closing import close, close_batched
+from reconx_ros.structure.conditioning import warp_references
 from reconx_ros.structure.sampling import References, sample, sample_batched
 from reconx_ros.structure.warp import homographies, pixel_splats
 from reconx_ros.structure.zbuffer import draw, draw_batched
@@ -49,3 +50,16 @@ def test_the_cases_above_close_gaps(references: References) -> None:
     _, changed = close(splats, draw(splats, SIZE), SIZE)
     assert changed.any(dim=1).all()
     assert changed.sum() > 300
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_equals_cpu() -> None:
+    given = clip(PLANES, [pose(), pose(0.1)], TARGETS)
+    given["depth"][..., 5:9, 7:12] = torch.nan
+    slow = warp_references(**given, size=SIZE, overscan=0.25, guess=True)
+    there = {name: tensor.cuda() for name, tensor in given.items()}
+    fast = warp_references(**there, size=SIZE, overscan=0.25, guess=True)
+    for name in ("color", "coverage", "guessed", "depth", "confidence"):
+        wrong = (getattr(fast, name).cpu() - getattr(slow, name)).abs() > 1e-3
+        assert wrong.float().mean() < 0.002
