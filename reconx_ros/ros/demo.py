@@ -29,7 +29,7 @@ TOPICS = {
 INPUTS = 7
 """Subscriptions of the node that the player waits for: images, infos, odometry and transforms."""
 
-PATIENCE_S = 30.0
+PATIENCE_S = 240.0
 """Seconds the node may take to come up."""
 
 SAVING_S = 60.0
@@ -77,10 +77,10 @@ def map_live(bag: Path, output: Path, preset: str, settle_s: float, progress: Pr
 def _await(
     node: "subprocess.Popen[bytes]", listener: StatusListener, progress: Progress, output: Path
 ) -> None:
-    """Wait for the node's first status."""
+    """Wait until the node's worker is warm: the first time ever it compiles for a while."""
     deadline = time.monotonic() + PATIENCE_S
     listener.follow(
-        lambda: listener.latest is None and node.poll() is None and time.monotonic() < deadline,
+        lambda: not listener.idle and node.poll() is None and time.monotonic() < deadline,
         progress,
         "start",
     )

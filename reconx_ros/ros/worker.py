@@ -101,6 +101,7 @@ class MapWorker:
         """Serve until told to stop."""
         self._check_output()
         self._guard("warming up", partial(warm_up, self._begin.config))
+        self._send(Ready(os.getpid()))
         while not self._stopped:
             self._serve()
             if not self._stopped and self._steps_left > 0 and not self._paused:
@@ -271,7 +272,6 @@ def main() -> None:
     except EOFError:
         return
     worker = MapWorker(begin, connection)
-    connection.send(Ready(os.getpid()))
     threading.Thread(target=_read, args=(connection, worker, begin.rescue), daemon=True).start()
     worker.run()
 
