@@ -33,7 +33,7 @@ class TargetFactory:
         weight = _weight(view, self._config)
         if not weight.any():
             return None
-        image = np.ascontiguousarray(np.nan_to_num(view.image, nan=0, posinf=0, neginf=0), np.float32)
+        image = _filled(view.image)
         depth = np.where(np.isfinite(view.depth) & (view.depth > 0), view.depth, np.nan).astype(np.float32)
         cpu = self._device.type == "cpu"
         return Target(
@@ -67,6 +67,13 @@ def check_view(view: TrainingView) -> None:
         raise SplattingError(f"the image of a view has shape {view.image.shape}; [H, W, 3] is needed")
     if (view.confidence < 0).any():
         raise SplattingError(f"a view has confidence {np.nanmin(view.confidence):g}; it must be 0 or more")
+
+
+def _filled(image: Floats) -> Floats:
+    """Give pixels that are not finite the mean colour: SSIM windows of their neighbours reach them."""
+    finite = np.isfinite(image).all(axis=-1, keepdims=True)
+    mean = image.mean(axis=(0, 1), where=finite)
+    return np.ascontiguousarray(np.where(finite, image, mean), np.float32)
 
 
 def _weight(view: TrainingView, config: SplattingConfig) -> Floats:
