@@ -1,0 +1,73 @@
+"""The whole chain on a simulated recording: keyframes in, a map that predicts other frames out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reconx_ros.config import load_config
+from reconx_ros.errors import GeometryError
+from reconx_ros.evaluation.metrics import psnr
+from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.pipeline import reconstruct_keyframes
+from reconx_ros.sources.config import SourceConfig
+from reconx_ros.sources.open import open_source
+from reconx_ros.splatting.rasterize import render_view
+
+CONFIG = load_config("fast", None, {"splatting": {"steps": 60}})
+
+
+class Cancelled:
+    """Progress that is cancelled once optimisation has begun."""
+
+    def __init__(self) -> None:
+        self.begun = False
+
+    def update(self, stage: str, done: int, total: int, note: str = "") -> None:
+        self.begun = self.begun or stage == "splatting"
+
+    def cancelled(self) -> bool:
+        return self.begun
+
+
+@pytest.fixture(scope="module")
+def frames(small_bag: Path) -> list[Keyframe]:
+    with open_source(small_bag, SourceConfig()) as source:
+        return list(source.frames())
+
+
+def test_the_map_shows_the_views_it_was_made_of(frames: list[Keyframe]) -> None:
+    result = reconstruct_keyframes(frames[:4], CONFIG)
+    assert result.metric
+    assert not result.report["cancelled"]
+    assert set(result.report["seconds"]) == {"geometry", "structure", "synthesis", "splatting"}
+    assert 0 < len(result.gaussians) <= CONFIG.splatting.max_gaussians
+    for view in result.keyframes:
+        image, depth, alpha = render_view(result.gaussians, view.camera)
+        picture = result.appearance.develop(image, alpha, view.camera)
+        assert psnr(picture, view.image.astype(np.float32) / 255) > 24
+        assert view.depth is not None
+        both = np.isfinite(depth) & np.isfinite(view.depth)
+        assert both.mean() > 0.9
+        assert np.median(np.abs(depth - view.depth)[both] / view.depth[both]) < 0.01
+
+
+def test_cancelling_leaves_a_valid_map(frames: list[Keyframe]) -> None:
+    result = reconstruct_keyframes(frames[:3], CONFIG, Cancelled())
+    assert result.report["cancelled"]
+    assert result.report["optimisation"]["stopped"] == "cancelled"
+    assert np.isfinite(result.gaussians.means).all()
+
+
+def test_going_on_from_a_map_keeps_it(frames: list[Keyframe]) -> None:
+    """No steps from given Gaussians: they come out as they went in."""
+    first = reconstruct_keyframes(frames[:2], CONFIG)
+    still = load_config("fast", None, {"splatting": {"steps": 0}})
+    again = reconstruct_keyframes(frames[:2], still, start=first.gaussians)
+    np.testing.assert_allclose(again.gaussians.means, first.gaussians.means, atol=1e-6)
+    np.testing.assert_allclose(again.gaussians.sh, first.gaussians.sh, atol=1e-6)
+
+
+def test_no_keyframes_is_one_line(frames: list[Keyframe]) -> None:
+    with pytest.raises(GeometryError, match="keyframes"):
+        reconstruct_keyframes([], CONFIG)
