@@ -1,12 +1,12 @@
 """Where the camera was when an image was taken: from live TF or odometry, at the image's stamp."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reconx_ros.sources.poses import stamp_ns
+from reconx_ros.sources.transform_messages import TransformMessages
 from reconx_ros.sources.transforms import Reason, TransformError, TransformTree
 
 Array = NDArray[np.float64]
@@ -51,7 +51,7 @@ class PoseSource(Protocol):
         """Forget moving transforms (time jumped)."""
 
 
-class LivePoses:
+class LivePoses(TransformMessages):
     """Poses from the messages of /tf, /tf_static and odometry.
 
     The world is chosen once, by the first pose: the map frame; else, when falling back is allowed,
@@ -62,34 +62,15 @@ class LivePoses:
     """
 
     def __init__(self, frames: Frames, kind: PoseKind = "auto") -> None:
+        super().__init__(frames.odom_frame, frames.base_frame, HISTORY_S)
         self.world = ""
         self._frames, self._kind = frames, kind
-        self._tf, self._odometry = TransformTree(HISTORY_S), TransformTree(HISTORY_S)
-        self._odometry_frame = ""
         self._tree: TransformTree | None = None
-
-    def add_transforms(self, message: Any, static: bool) -> None:  # noqa: ANN401
-        """Add a ``tf2_msgs/TFMessage``."""
-        for item in message.transforms:
-            parent, child = item.header.frame_id, item.child_frame_id
-            pose = _vector(item.transform.translation), _quaternion(item.transform.rotation)
-            if static:
-                self._tf.add_static(parent, child, *pose)
-                self._odometry.add_static(parent, child, *pose)
-            else:
-                self._tf.add(parent, child, stamp_ns(item.header.stamp), *pose)
-
-    def add_odometry(self, message: Any) -> None:  # noqa: ANN401
-        """Add a ``nav_msgs/Odometry``: the pose of its child frame in the frame of its header."""
-        pose, child = message.pose.pose, message.child_frame_id or self._frames.base_frame
-        self._odometry_frame = message.header.frame_id or self._frames.odom_frame
-        place = _vector(pose.position), _quaternion(pose.orientation)
-        self._odometry.add(self._odometry_frame, child, stamp_ns(message.header.stamp), *place)
 
     @property
     def seen(self) -> tuple[str, ...]:
         """Every frame seen, sorted."""
-        return tuple(sorted({*self._tf.frames, *self._odometry.frames}))
+        return tuple(sorted({*self.tf.frames, *self.odometry.frames}))
 
     def pose(self, camera_frame: str, stamp: int, fall_back: bool) -> Array:
         """Return world_from_camera [4, 4] at ``stamp``.
@@ -124,27 +105,19 @@ class LivePoses:
 
     def extrinsic(self, target: str, source: str, stamp: int) -> Array:
         """Return target_from_source [4, 4] over TF at ``stamp``."""
-        return self._tf.lookup(target, source, stamp, self._frames.max_gap_s)
+        return self.tf.lookup(target, source, stamp, self._frames.max_gap_s)
 
     def clear(self) -> None:
         """Forget moving transforms (time jumped); static ones and the world stay."""
-        self._tf.clear(keep_static=True)
-        self._odometry.clear(keep_static=True)
+        self.tf.clear(keep_static=True)
+        self.odometry.clear(keep_static=True)
 
     def _worlds(self, fall_back: bool) -> list[tuple[TransformTree, str]]:
         """Return the worlds to try, in order."""
         if self._tree is not None:
             return [(self._tree, self.world)]
-        odometry = [(self._odometry, self._odometry_frame)] if self._odometry_frame else []
+        odometry = [(self.odometry, self.odometry_frame)] if self.odometry_frame else []
         if self._kind == "odom":
             return odometry
-        spare = [(self._tf, self._frames.odom_frame)] + (odometry if self._kind == "auto" else [])
-        return [(self._tf, self._frames.map_frame), *(spare if fall_back else [])]
-
-
-def _vector(vector: Any) -> Array:  # noqa: ANN401
-    return np.array([vector.x, vector.y, vector.z])
-
-
-def _quaternion(quaternion: Any) -> Array:  # noqa: ANN401
-    return np.array([quaternion.x, quaternion.y, quaternion.z, quaternion.w])
+        spare = [(self.tf, self._frames.odom_frame)] + (odometry if self._kind == "auto" else [])
+        return [(self.tf, self._frames.map_frame), *(spare if fall_back else [])]

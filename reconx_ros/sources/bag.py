@@ -19,10 +19,11 @@ from reconx_ros.sources.encodings import DamagedImageError
 from reconx_ros.sources.frames import FrameBuilder
 from reconx_ros.sources.intrinsics import CalibrationError
 from reconx_ros.sources.messages import DamagedMessageError, RawMessage, parse
-from reconx_ros.sources.poses import RecordedPoses, stamp_ns
+from reconx_ros.sources.poses import RecordedPoses
 from reconx_ros.sources.protocol import SourceReport
 from reconx_ros.sources.recording import Recording, open_recording
 from reconx_ros.sources.topics import Topics, choose_topics
+from reconx_ros.sources.transform_messages import stamp_ns
 from reconx_ros.sources.transforms import TransformError
 
 logger = logging.getLogger(__name__)
@@ -203,7 +204,7 @@ class _Reading:
                 match.colour.message,
                 depth,
                 pose,
-                lambda target, source: self._poses.tree.lookup(target, source, match.stamp_ns),
+                lambda target, source: self._poses.tf.lookup(target, source, match.stamp_ns),
             )
         except DamagedImageError as err:
             self._drop("damaged image", err)

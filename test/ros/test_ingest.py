@@ -42,7 +42,7 @@ class Rig:
         self.frames.append(frame)
 
     def move_to(self, stamp_ns: int, x: float) -> None:
-        self.poses._tf.add("map", frames.CAMERA, stamp_ns, np.array([x, 0.0, 0.0]), IDENTITY)
+        self.poses.tf.add("map", frames.CAMERA, stamp_ns, np.array([x, 0.0, 0.0]), IDENTITY)
 
     def feed(self, stamp_ns: int, image: Image | None = None, depth: Image | None = None) -> None:
         """Feed one frame; the camera is where it is at that time."""

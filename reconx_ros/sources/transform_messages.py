@@ -1,0 +1,64 @@
+"""The messages of /tf, /tf_static and odometry as transform trees, recorded or live."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconx_ros.sources.transforms import TransformTree
+
+Array = NDArray[np.float64]
+
+
+def stamp_ns(stamp: Any) -> int:  # noqa: ANN401  a time of ROS 1 or ROS 2
+    """Return nanoseconds of a ``builtin_interfaces/Time``."""
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
+
+
+class TransformMessages:
+    """Two trees: TF, and odometry with the static transforms.
+
+    Attributes:
+        tf: of /tf and /tf_static.
+        odometry: of the odometry topic and /tf_static.
+        odometry_frame: root of ``odometry``; empty before its first message.
+    """
+
+    def __init__(self, odom_frame: str, base_frame: str, history_s: float = math.inf) -> None:
+        """Create empty trees.
+
+        Args:
+            odom_frame: the frame of odometry messages that name none.
+            base_frame: the child frame of odometry messages that name none.
+            history_s: seconds of moving transforms to keep.
+        """
+        self.tf, self.odometry = TransformTree(history_s), TransformTree(history_s)
+        self.odometry_frame = ""
+        self._odom_frame, self._base_frame = odom_frame, base_frame
+
+    def add_transforms(self, message: Any, static: bool) -> None:  # noqa: ANN401
+        """Add a ``tf2_msgs/TFMessage``."""
+        for item in message.transforms:
+            parent, child = item.header.frame_id, item.child_frame_id
+            pose = _vector(item.transform.translation), _quaternion(item.transform.rotation)
+            if static:
+                self.tf.add_static(parent, child, *pose)
+                self.odometry.add_static(parent, child, *pose)
+            else:
+                self.tf.add(parent, child, stamp_ns(item.header.stamp), *pose)
+
+    def add_odometry(self, message: Any) -> None:  # noqa: ANN401
+        """Add a ``nav_msgs/Odometry``: the pose of its child frame in the frame of its header."""
+        pose, child = message.pose.pose, message.child_frame_id or self._base_frame
+        self.odometry_frame = message.header.frame_id or self._odom_frame
+        place = _vector(pose.position), _quaternion(pose.orientation)
+        self.odometry.add(self.odometry_frame, child, stamp_ns(message.header.stamp), *place)
+
+
+def _vector(vector: Any) -> Array:  # noqa: ANN401
+    return np.array([vector.x, vector.y, vector.z])
+
+
+def _quaternion(quaternion: Any) -> Array:  # noqa: ANN401
+    return np.array([quaternion.x, quaternion.y, quaternion.z, quaternion.w])
