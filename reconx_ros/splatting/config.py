@@ -10,7 +10,7 @@ from reconx_ros.settings import Settings
 class InitialisationConfig(Settings):
     """What a Gaussian looks like before the first step."""
 
-    scale: float = Field(0.7, gt=0, description="standard deviation per mean distance to the 3 nearest")
+    scale: float = Field(1.0, gt=0, description="standard deviation per mean distance to the 3 nearest")
     thickness: float = Field(0.2, gt=0, le=1, description="deviation along the normal per deviation across")
     opacity: float = Field(0.8, gt=0, lt=1)
 
@@ -19,13 +19,13 @@ class LearningRates(Settings):
     """Adam's step per parameter at the first step; positions per metre of scene extent."""
 
     means: float = Field(1e-3, ge=0, description="per unit of scene extent")
-    final: float = Field(0.05, gt=0, le=1, description="share of every rate left at the last step")
-    scales: float = Field(5e-3, ge=0)
+    final: float = Field(0.1, gt=0, le=1, description="share of every rate left at the last step")
+    scales: float = Field(1.5e-2, ge=0)
     rotations: float = Field(1e-3, ge=0)
     opacities: float = Field(2.5e-2, ge=0)
     colours: float = Field(2e-2, ge=0, description="SH degree 0")
-    harmonics: float = Field(2e-2, ge=0, description="SH degrees above 0")
-    exposure: float = Field(2e-3, ge=0, description="gain and bias of a view")
+    harmonics: float = Field(4e-2, ge=0, description="SH degrees above 0")
+    exposure: float = Field(1e-2, ge=0, description="gain and bias of a view")
 
 
 class LimitsConfig(Settings):
@@ -55,7 +55,7 @@ class SplattingConfig(Settings):
         0.05, ge=0, description="weight of 1 - alpha where depth is known: a seen surface has no holes"
     )
     opacity_regularisation: float = Field(0.0, ge=0, description="weight of the mean opacity")
-    exposure: bool = Field(False, description="fit one gain and bias per view and channel")
+    exposure: bool = Field(True, description="fit one gain and bias per view and channel")
     new_view_share: float = Field(
         0.5, ge=0, lt=1, description="share of the steps that go to the views added last, at first"
     )

@@ -16,9 +16,13 @@ def scene_extent(means: Floats) -> float:
 
 
 def scale_ceiling(log_scales: torch.Tensor, config: LimitsConfig, extent: float) -> torch.Tensor:
-    """Return the largest log scale allowed [N, 1] for Gaussians that start as ``log_scales`` [N, 3]."""
-    grown = log_scales.detach().amax(dim=1, keepdim=True) + math.log(config.max_growth)
-    return grown.clamp(max=math.log(config.max_scale * extent))
+    """Return the largest log scale allowed [N, 1] for Gaussians that start as ``log_scales`` [N, 3].
+
+    A Gaussian may always stay as large as it starts.
+    """
+    start = log_scales.detach().amax(dim=1, keepdim=True)
+    grown = (start + math.log(config.max_growth)).clamp(max=math.log(config.max_scale * extent))
+    return torch.maximum(start, grown)
 
 
 def limit_scales(

@@ -126,7 +126,7 @@ def test_exposure_of_each_view_is_fitted() -> None:
     optimiser.run()
     appearance = optimiser.appearance()
     exposed_grey = 0.5 * appearance.gains + appearance.biases
-    np.testing.assert_allclose(exposed_grey.mean(axis=1), [0.4, 0.5, 0.6], atol=0.015)
+    np.testing.assert_allclose(exposed_grey.mean(axis=1), [0.4, 0.5, 0.6], atol=0.005)
 
 
 def test_depth_pulls_gaussians_onto_the_surface() -> None:
@@ -253,10 +253,9 @@ def test_pixels_that_are_not_finite_are_left_out(value: float) -> None:
     image[2:4], confidence[6:7], depth[10:12] = value, value, value
     damaged = replace(view, image=image, confidence=confidence, depth=depth)
     result, report = optimise(truth, [damaged], CONFIG)
-    whole, _ = optimise(truth, [view], CONFIG)
     assert report.skipped_steps == 0
     assert_valid(result)
-    assert psnr(result, truth, 0.0) > psnr(whole, truth, 0.0) - 3
+    assert psnr(result, truth, 0.0) > 30
 
 
 def test_views_without_weight_are_counted() -> None:
