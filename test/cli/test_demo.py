@@ -1,16 +1,17 @@
 """`reconx demo` on a small recording: player, node and listener are real processes over DDS."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from reconx_ros.mapping.folder import load
+from reconx_ros.simulation.simulate import simulate
 
 
-def test_the_demo_ends_with_a_map_and_its_figures(small_bag: Path, tmp_path: Path) -> None:
-    shutil.copytree(small_bag, tmp_path / "room0")
+def test_the_demo_ends_with_a_map_and_its_figures(tmp_path: Path) -> None:
+    """A recording of small steps, so that not every frame becomes a keyframe."""
+    simulate(tmp_path / "room0", frames=40, rate_hz=6, width=160, height=120)
     command = [sys.executable, "-m", "reconx_ros.cli.main", "demo", "-o", str(tmp_path), "--settle", "8"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stderr + (tmp_path / "node.log").read_text()

@@ -97,7 +97,7 @@ def test_ctrl_c_saves_what_is_mapped(small_bag: Path, tmp_path: Path) -> None:
         if line.startswith("splatting") and int(line.split()[1].split("/")[0]) >= 20:
             process.send_signal(signal.SIGINT)
             break
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=240) == 130
     report = load(tmp_path).report
     assert report["cancelled"] is True
     assert 20 <= report["optimisation"]["steps"] < 1000000
