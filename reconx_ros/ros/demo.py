@@ -16,7 +16,7 @@ import rclpy
 
 from reconx_ros.errors import ReconxError
 from reconx_ros.progress import Progress
-from reconx_ros.ros.launching import ARGUMENTS, environment, remappings
+from reconx_ros.ros.launching import ARGUMENTS, config_folder, environment, remappings
 from reconx_ros.ros.status_listener import StatusListener
 
 TOPICS = {
@@ -110,7 +110,7 @@ def _module(name: str) -> list[str]:
 
 def _environment() -> dict[str, str]:
     """Return variables for all processes: our transport profile, and a domain that nobody shares."""
-    profile = environment(Path(__file__).resolve().parents[2] / "config")
+    profile = environment(config_folder())
     domain = {} if "ROS_DOMAIN_ID" in os.environ else {"ROS_DOMAIN_ID": str(60 + os.getpid() % 40)}
     return {**profile, **domain, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 

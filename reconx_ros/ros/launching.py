@@ -1,6 +1,7 @@
 """What the launch files decide: arguments to parameters and remappings. Plain values, no ``launch``."""
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def environment(folder: Path) -> dict[str, str]:
     """Return variables to set: the Fast DDS profile in ``folder``, unless the user has chosen one."""
     chosen = {"FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"} & set(os.environ)
     return {} if chosen else {"FASTRTPS_DEFAULT_PROFILES_FILE": str(folder / "fastdds.xml")}
+
+
+def config_folder() -> Path:
+    """Return ``config/`` of this package: in the source tree, a colcon install, or beside Python's prefix."""
+    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
+    shares = [Path(prefix) / "share" / "reconx_ros" / "config" for prefix in prefixes if prefix]
+    source = Path(__file__).resolve().parents[2] / "config"
+    return next((folder for folder in (source, *shares) if (folder / "fastdds.xml").is_file()), source)
 
 
 def truth(text: str) -> bool:

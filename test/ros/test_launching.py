@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reconx_ros.ros.launching import ARGUMENTS, environment, parameter_overrides, play_command, remappings
+from reconx_ros.ros.launching import (
+    ARGUMENTS,
+    config_folder,
+    environment,
+    parameter_overrides,
+    play_command,
+    remappings,
+)
 from reconx_ros.ros.parameters import SPECS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,3 +82,8 @@ def test_launch_file_describes_the_arguments(name: str) -> None:
     source = launch.PythonLaunchDescriptionSource(str(ROOT / "launch" / f"{name}.launch.py"))
     description = source.try_get_launch_description_without_context()
     assert {a.name for a in description.get_launch_arguments()} >= set(ARGUMENTS)
+
+
+def test_the_profile_is_found_in_the_source_tree() -> None:
+    assert (config_folder() / "fastdds.xml").is_file()
+    assert (config_folder() / "reconx.yaml").is_file()
