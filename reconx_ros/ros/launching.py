@@ -71,7 +71,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def config_folder() -> Path:
-    """Return ``config/`` of this package: in the source tree, a colcon install, or beside Python's prefix."""
+    """Return ``config/`` of this package: of the source tree, a colcon install or Python's prefix."""
     prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
     shares = [Path(prefix) / "share" / "reconx_ros" / "config" for prefix in prefixes if prefix]
     source = Path(__file__).resolve().parents[2] / "config"
