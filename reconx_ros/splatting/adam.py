@@ -93,11 +93,12 @@ def torch_step(
     grad = grad.view(rows, -1)
     finite = torch.isfinite(grad).all(dim=1)
     used = (visible & finite)[:, None]
-    count = step.to(param.dtype).clamp(min=1)[:, None]
+    count = step.double().clamp(min=1)[:, None]  # 1 - 0.999^t needs the digits
+    bias1, bias2 = ((1 - beta**count).to(param.dtype) for beta in betas)
     first = torch.where(used, torch.lerp(m.view(rows, -1), grad, 1 - betas[0]), m.view(rows, -1))
     second = torch.where(used, torch.lerp(v.view(rows, -1), grad * grad, 1 - betas[1]), v.view(rows, -1))
-    scale = (second / (1 - betas[1] ** count)).sqrt() + eps
-    move = param.new_tensor(lr) * first / (1 - betas[0] ** count) / scale
+    scale = (second / bias2).sqrt() + eps
+    move = param.new_tensor(lr) * first / bias1 / scale
     param.view(rows, -1).sub_(torch.where(used, move, 0))
     m.view(rows, -1).copy_(first)
     v.view(rows, -1).copy_(second)

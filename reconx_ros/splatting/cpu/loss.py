@@ -12,6 +12,9 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 from numpy.typing import NDArray
 
+from reconx_ros.splatting.cpu.compilation import kernel
+from reconx_ros.splatting.cpu.threads import KERNELS
+
 Floats = NDArray[np.float32]
 
 RADIUS = 5  # of the 11 taps of Wang et al. 2004
@@ -82,9 +85,10 @@ def photometric(
     scale = 1.0 / (3 * height * width)
     share = np.float32(ssim_weight)
     args = (x, y, statistics.weight, _TAPS, np.float32(scale), share)
-    _ssim_forward(*args, statistics.mean, statistics.square, work.maps, work.rows, work.sums)
-    _ssim_backward(*args, work.maps, work.rows, gradient)
-    return float(work.sums[:, 0].sum() * scale), gradient.reshape(height, width, 3)
+    with KERNELS:
+        _ssim_forward(*args, statistics.mean, statistics.square, work.maps, work.rows, work.sums)
+        _ssim_backward(*args, work.maps, work.rows, gradient)
+        return float(work.sums[:, 0].sum() * scale), gradient.reshape(height, width, 3)
 
 
 def geometric(
@@ -104,11 +108,10 @@ def geometric(
     height, width = weight.shape
     by_depth, by_alpha = np.empty_like(depth), np.empty_like(alpha)
     scale = 1.0 / (height * width)
-    _geometric(
-        depth, alpha, target, weight, np.float32(depth_weight * scale), np.float32(coverage_weight * scale),
-        by_depth, by_alpha, work.sums,
-    )  # fmt: skip
-    return float(work.sums[:, 1].sum()), by_depth, by_alpha
+    scales = np.float32(depth_weight * scale), np.float32(coverage_weight * scale)
+    with KERNELS:
+        _geometric(depth, alpha, target, weight, *scales, by_depth, by_alpha, work.sums)
+        return float(work.sums[:, 1].sum()), by_depth, by_alpha
 
 
 MIN_ALPHA = np.float32(0.3)
@@ -138,7 +141,7 @@ def _across(row, taps, j):  # type: ignore[no-untyped-def]  # pragma: no cover
     return value
 
 
-@njit(parallel=True, fastmath=True, cache=True, nogil=True)
+@kernel(parallel=True, fastmath=True)
 def _ssim_forward(  # type: ignore[no-untyped-def]  # pragma: no cover
     x, y, weight, taps, scale, share, mean_y, square_y, maps, rows, sums
 ):
@@ -189,7 +192,7 @@ def _ssim_forward(  # type: ignore[no-untyped-def]  # pragma: no cover
         sums[chunk, 0] = total
 
 
-@njit(parallel=True, fastmath=True, cache=True, nogil=True)
+@kernel(parallel=True, fastmath=True)
 def _ssim_backward(  # type: ignore[no-untyped-def]  # pragma: no cover
     x, y, weight, taps, scale, share, maps, rows, gradient
 ):
@@ -221,7 +224,7 @@ def _ssim_backward(  # type: ignore[no-untyped-def]  # pragma: no cover
                 out[j] = a + two * xi[j] * b + yi[j] * c + l1 * wi[j] * sign
 
 
-@njit(parallel=True, fastmath={"nsz", "arcp", "contract", "afn", "reassoc"}, cache=True, nogil=True)
+@kernel(parallel=True, fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})
 def _geometric(  # type: ignore[no-untyped-def]  # pragma: no cover
     depth, alpha, target, weight, depth_scale, coverage_scale, by_depth, by_alpha, sums
 ):

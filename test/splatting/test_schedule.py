@@ -1,0 +1,30 @@
+from collections import Counter
+
+from reconx_ros.splatting.schedule import ViewSchedule
+
+
+def test_every_epoch_draws_each_view_once() -> None:
+    schedule = ViewSchedule(0, 0.5)
+    schedule.add(7)
+    epochs = [[schedule.draw() for _ in range(7)] for _ in range(3)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_same_seed_same_order() -> None:
+    first, second = ViewSchedule(3, 0.5), ViewSchedule(3, 0.5)
+    for schedule in (first, second):
+        schedule.add(5)
+        schedule.add(2)
+    assert [first.draw() for _ in range(60)] == [second.draw() for _ in range(60)]
+
+
+def test_new_views_come_more_often_at_first_only() -> None:
+    schedule = ViewSchedule(0, 0.5)
+    schedule.add(9)
+    schedule.add(1)
+    early = Counter(schedule.draw() for _ in range(100))
+    late = Counter(schedule.draw() for _ in range(100))
+    assert early[9] > 20
+    assert late[9] <= 11
+    assert min(early[view] for view in range(9)) >= 4
