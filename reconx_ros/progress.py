@@ -11,7 +11,10 @@ class Progress(Protocol):
     """
 
     def update(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """Report ``done`` of ``total`` steps of ``stage``; ``note`` is a short figure, e.g. a loss."""
+        """Report ``done`` of ``total`` steps of ``stage``; ``note`` is a short figure, e.g. a loss.
+
+        Where nobody knows how long it takes, ``total`` is 0 and ``done`` counts seconds.
+        """
 
     def cancelled(self) -> bool:
         """Return whether the work should end at the next safe point."""

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import click
@@ -64,11 +63,10 @@ def _map(bag: Path, output: Path, preset: str, settle: float, progress: Progress
 
     for name in ("map.ply", "cloud.ply", "report.json"):
         (output / name).unlink(missing_ok=True)
-    began = time.monotonic()
-    map_live(bag, output, preset, settle, progress)
+    seconds = map_live(bag, output, preset, settle, progress)
     if not (output / "map.ply").is_file():
         raise MapError(f"the node saved no map; {output / 'node.log'} says why")
-    return time.monotonic() - began
+    return seconds
 
 
 def _compare(bag: Path, output: Path, progress: Progress, seconds: float) -> None:

@@ -47,10 +47,11 @@ class PlainProgress(_Interruptible):
     def update(self, stage: str, done: int, total: int, note: str = "") -> None:
         """Print a line when the stage begins, ends, or was silent for a while."""
         now = time.monotonic()
-        if stage in self._last and done < total and now - self._last[stage] < self._every_s:
+        if stage in self._last and (done < total or not total) and now - self._last[stage] < self._every_s:
             return
         self._last[stage] = now
-        print(f"{stage}: {done}/{total} {note}".rstrip(), file=sys.stderr, flush=True)
+        count = f"{done}/{total}" if total else f"{done} s"
+        print(f"{stage}: {count} {note}".rstrip(), file=sys.stderr, flush=True)
 
 
 class BarProgress(_Interruptible):
@@ -64,8 +65,8 @@ class BarProgress(_Interruptible):
     def update(self, stage: str, done: int, total: int, note: str = "") -> None:
         """Move the bar of ``stage``."""
         if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, total=total, note="")
-        self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
+            self._tasks[stage] = self._bars.add_task(stage, total=total or None, note="")
+        self._bars.update(self._tasks[stage], completed=done, total=total or None, note=note)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class DemoError(ReconxError):
     """A process of the demo ended early; its output says why."""
 
 
-def map_live(bag: Path, output: Path, preset: str, settle_s: float, progress: Progress) -> None:
+def map_live(bag: Path, output: Path, preset: str, settle_s: float, progress: Progress) -> float:
     """Play ``bag`` into the node, refine at most ``settle_s`` more, have the map saved to ``output``.
 
     Args:
@@ -49,6 +49,9 @@ def map_live(bag: Path, output: Path, preset: str, settle_s: float, progress: Pr
         preset: of the node.
         settle_s: seconds of refinement after the last frame.
         progress: told once a second what the node says; when it asks to stop, the map so far is saved.
+
+    Returns:
+        Seconds from the start of the recording to the saved map.
 
     Raises:
         DemoError: the node or the player ended early.
@@ -59,6 +62,7 @@ def map_live(bag: Path, output: Path, preset: str, settle_s: float, progress: Pr
     try:
         with _process("node", _node_command(output, preset), output) as node:
             _await(node, listener, progress, output)
+            began = time.monotonic()
             command = [*_module("player"), str(bag), "--clock", "--wait-for-subscribers", str(INPUTS)]
             with _process("player", command, output) as player:
                 listener.follow(lambda: player.poll() is None and node.poll() is None, progress, "play")
@@ -69,6 +73,7 @@ def map_live(bag: Path, output: Path, preset: str, settle_s: float, progress: Pr
                 "refine",
             )
             _finish(node, output)
+            return time.monotonic() - began
     finally:
         listener.close()
         rclpy.try_shutdown()

@@ -41,5 +41,6 @@ def _preview(snapshot: Reconstruction) -> NDArray[np.uint8] | None:
     """Return the map as the newest keyframe's camera sees it."""
     if not snapshot.keyframes:
         return None
-    image, _, _ = render_view(snapshot.gaussians, snapshot.keyframes[-1].camera)
-    return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+    camera = snapshot.keyframes[-1].camera
+    image, _, alpha = render_view(snapshot.gaussians, camera)
+    return (snapshot.appearance.develop(image, alpha, camera) * 255 + 0.5).astype(np.uint8)

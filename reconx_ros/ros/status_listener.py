@@ -46,6 +46,8 @@ class StatusListener:
 
 
 def _line(status: MapStatus) -> str:
+    if status.worker == "starting":
+        return "the worker starts; the first time ever it compiles for half a minute"
     loss = "" if math.isnan(status.loss) else f", loss {status.loss:.4f}"
     counts = (
         f"{status.frames_received} images, {status.keyframes} keyframes, {status.gaussians:,} Gaussians"
