@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": "Measure a map on held-out views, beside plain baselines.",
     "demo": "Show the whole chain: simulated robot, DDS, node, map, pictures.",
     "simulate": "Write a ROS 2 bag of a procedural room with exact poses and depth.",
+    "train": "Make training clips, train the view synthesis model, measure it.",
     "info": "Print the environment, for bug reports.",
 }
 

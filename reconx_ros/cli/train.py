@@ -1,0 +1,76 @@
+"""`reconx train`: make clips, train the small model on them, measure it."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from reconx_ros.cli.progress import shown_progress
+from reconx_ros.progress import Progress
+
+
+@click.group()
+def command() -> None:
+    """Train the view synthesis model that ships with the package, or one of your own."""
+
+
+@command.command()
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="Folder of the clips.")
+@click.option("--clips", type=click.IntRange(min=1), default=1500, show_default=True, help="How many.")
+@click.option("--frames", type=click.IntRange(min=1), default=4, show_default=True, help="Targets a clip.")
+@click.option("--width", type=click.IntRange(min=32), default=128, show_default=True, help="Pixels.")
+@click.option("--height", type=click.IntRange(min=32), default=96, show_default=True, help="Pixels.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="First scene.")
+def prepare(output: Path, clips: int, frames: int, width: int, height: int, seed: int) -> None:
+    """Render training clips of procedural scenes; goes on where it was stopped."""
+    from reconx_ros.diffusion.training.shards import prepare as fill  # noqa: PLC0415  (torch)
+    from reconx_ros.simulation.clips import ClipConfig  # noqa: PLC0415
+
+    with _stoppable() as progress:
+        held = fill(output, clips, ClipConfig((height, width), frames), seed, progress)
+    click.echo(f"{held} clips -> {output}")
+
+
+@command.command()
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of `train prepare`.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps in all.")
+@click.option("--batch", type=click.IntRange(min=1), help="Frames a step.")
+@click.option("--learning-rate", type=float, help="At its highest.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the weights and the order of the clips.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --output.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+def run(data: Path, output: Path, resume: bool, device: str, **options: int | float | None) -> None:
+    """Train; Ctrl-C or SIGTERM saves the state after the step and stops."""
+    from reconx_ros.diffusion.training.config import TrainingConfig  # noqa: PLC0415  (pydantic)
+    from reconx_ros.diffusion.training.loop import train  # noqa: PLC0415  (torch)
+
+    config = TrainingConfig(**{name: value for name, value in options.items() if value is not None})
+    with _stoppable() as progress:
+        done = train(data, output, config, resume, device, progress)
+    click.echo(f"step {done.step} of {config.steps} -> {output}")
+
+
+class _UntilSignal:
+    """A progress that asks to stop after SIGTERM."""
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown, self._asked = shown, False
+        signal.signal(signal.SIGTERM, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        self._asked = True
+
+    def update(self, stage: str, done: int, total: int, note: str = "") -> None:
+        self._shown.update(stage, done, total, note)
+
+    def cancelled(self) -> bool:
+        return self._asked or self._shown.cancelled()
+
+
+@contextmanager
+def _stoppable() -> Iterator[_UntilSignal]:
+    with shown_progress() as progress:
+        yield _UntilSignal(progress)

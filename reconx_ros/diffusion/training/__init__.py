@@ -1,0 +1,1 @@
+"""Training of the small model: data on disk, losses, the loop, validation."""

@@ -1,0 +1,21 @@
+"""Configuration of training."""
+
+from pydantic import Field
+
+from reconx_ros.settings import Settings
+
+
+class TrainingConfig(Settings):
+    """How the small model is trained."""
+
+    steps: int = Field(20_000, ge=1, description="optimiser steps in all")
+    batch: int = Field(8, ge=1, description="frames a step, each of another clip")
+    learning_rate: float = Field(8e-4, gt=0, description="at its highest")
+    warm_up: int = Field(200, ge=0, description="steps until the learning rate is at its highest")
+    weight_decay: float = Field(0.01, ge=0)
+    clip_norm: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    ema: float = Field(0.999, ge=0, lt=1, description="decay of the averaged weights")
+    seed: int = Field(0, ge=0)
+    save_every: int = Field(200, ge=1, description="steps between checkpoints")
+    widths: tuple[int, ...] = Field((16, 48, 96, 192), description="channels from fine to coarse")
+    bf16: bool = Field(True, description="bfloat16 autocast")

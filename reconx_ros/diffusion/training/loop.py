@@ -1,0 +1,163 @@
+"""The training loop: resumable at any step, stopped cleanly by a signal."""
+
+import csv
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch import Generator
+from torch.nn.utils import clip_grad_norm_
+
+from reconx_ros.diffusion.small.blend import cropped
+from reconx_ros.diffusion.small.model import SmallModel
+from reconx_ros.diffusion.small.observation import Observation, observe
+from reconx_ros.diffusion.training.augment import augmented
+from reconx_ros.diffusion.training.config import TrainingConfig
+from reconx_ros.diffusion.training.losses import Loss, loss
+from reconx_ros.diffusion.training.records import Example, unpack
+from reconx_ros.diffusion.training.shards import ClipStore, shuffled
+from reconx_ros.diffusion.training.state import STATE, Training
+from reconx_ros.errors import SynthesisError
+from reconx_ros.progress import Progress
+
+LOG, CONFIG, MODEL = "log.csv", "training.json", "model"
+LOG_EVERY = 20
+COLUMNS = ("step", "loss", "holes_db", "covered_db", "learning_rate", "frames_per_s")
+LEAST_RATE = 0.02
+"""The learning rate at the end, as a share of its highest."""
+
+
+def train(
+    data: Path, output: Path, config: TrainingConfig, resume: bool, device: str, progress: Progress
+) -> Training:
+    """Train on the clips in ``data`` until ``config.steps``, or until ``progress`` says stop.
+
+    Writes to ``output``: the state (to go on from), ``log.csv``, ``training.json``, and ``model/``, the
+    averaged weights as ``SmallModel.from_pretrained`` reads them.
+
+    Args:
+        data: folder of ``prepare``; clips that are added later are used from the next start on.
+        output: folder, made if need be.
+        config: of the run.
+        resume: whether to go on from the state in ``output``, where there is one.
+        device: ``cpu`` or ``cuda``.
+        progress: told about every step.
+
+    Raises:
+        SourceError: no clips in ``data``.
+        SynthesisError: ``output`` holds a run and ``resume`` was not asked for.
+    """
+    store = ClipStore(data)
+    training = begin(config, device)
+    output.mkdir(parents=True, exist_ok=True)
+    if (output / STATE).exists():
+        if not resume:
+            raise SynthesisError(f"{output} holds a run; go on with --resume, or take another folder")
+        training.load(output)
+    (output / CONFIG).write_text(config.model_dump_json(indent=1))
+    log = _Log(output / LOG)
+    while training.step < config.steps and not progress.cancelled():
+        done = advance(training, store, config, device)
+        log.add(training.step, done, training.optimiser.param_groups[0]["lr"], config.batch)
+        note = f"holes {done.holes_db:+.2f} dB, covered {done.covered_db:+.2f} dB"
+        progress.update("train", training.step, config.steps, note)
+        if training.step % config.save_every == 0:
+            save(training, output)
+    save(training, output)
+    return training
+
+
+def begin(config: TrainingConfig, device: str) -> Training:
+    """Return a run of no steps with random weights; the same seed gives the same ones."""
+    torch.manual_seed(config.seed)
+    model = SmallModel(widths=config.widths).to(device)
+    return Training.begin(model, config.learning_rate, config.weight_decay)
+
+
+def save(training: Training, output: Path) -> None:
+    """Write the state and the averaged model."""
+    training.save(output)
+    model = training.model
+    own = {name: value.detach().clone() for name, value in model.named_parameters()}
+    model.load_state_dict(training.average, strict=True)
+    model.save_pretrained(output / MODEL)
+    model.load_state_dict(own, strict=True)
+
+
+def advance(training: Training, store: ClipStore, config: TrainingConfig, device: str) -> Loss:
+    """Do one step; which frames and which guises depends on the seed and the step alone."""
+    records = [store.frame(number) for number in frames_of_step(store, config, training.step)]
+    generator = Generator().manual_seed(config.seed * 1_000_003 + training.step)
+    example = augmented(unpack(records), generator).to(device)
+    for group in training.optimiser.param_groups:
+        group["lr"] = rate(training.step, config)
+    done = measure(training.model, example, config.bf16)
+    training.optimiser.zero_grad()
+    done.total.backward()  # type: ignore[no-untyped-call]
+    norm = clip_grad_norm_(training.model.parameters(), config.clip_norm)
+    if bool(torch.isfinite(norm)):
+        training.optimiser.step()
+    training.step += 1
+    training.follow(config.ema)
+    return done
+
+
+def frames_of_step(store: ClipStore, config: TrainingConfig, step: int) -> list[int]:
+    """Return the frames of a step: each clip once an epoch, at a frame that the epoch chooses."""
+    clips, frames = len(store), []
+    for place in range(step * config.batch, (step + 1) * config.batch):
+        epoch, at = divmod(place, clips)
+        clip = shuffled(clips, config.seed, epoch)[at]
+        frames.append(clip * store.frames + (clip + epoch) % store.frames)
+    return frames
+
+
+def measure(model: SmallModel, example: Example, bf16: bool) -> Loss:
+    """Predict the example's frames and return the loss."""
+    seen = observation_of(example)
+    device = example.truth.device.type
+    with torch.autocast(device, torch.bfloat16, enabled=bf16):
+        prediction = model(seen)
+    covered = cropped(example.render.coverage.amax(2), example.render.margin)
+    return loss(prediction, seen, example.truth, covered)
+
+
+def observation_of(example: Example) -> Observation:
+    """Return what the model sees of an example."""
+    return observe(
+        example.render,
+        example.exposure,
+        example.reference_color,
+        example.reference_depth,
+        example.intrinsics,
+        example.reference_pose,
+        example.target_pose,
+    )
+
+
+def rate(step: int, config: TrainingConfig) -> float:
+    """Return the learning rate of a step: linear warm-up, then half a cosine."""
+    rising = min(1.0, (step + 1) / max(config.warm_up, 1))
+    falling = 0.5 * (1 + math.cos(math.pi * step / config.steps))
+    return config.learning_rate * rising * (LEAST_RATE + (1 - LEAST_RATE) * falling)
+
+
+class _Log:
+    """A row of means for every ``LOG_EVERY`` steps, appended to a CSV file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._since = file, time.monotonic()
+        self._rows: list[list[float]] = []
+        if not file.exists():
+            file.write_text(",".join(COLUMNS) + "\n")
+
+    def add(self, step: int, done: Loss, learning_rate: float, batch: int) -> None:
+        self._rows.append([float(value.detach()) for value in (done.total, done.holes_db, done.covered_db)])
+        if step % LOG_EVERY:
+            return
+        speed = len(self._rows) * batch / (time.monotonic() - self._since)
+        means = [f"{sum(column) / len(column):.5f}" for column in zip(*self._rows, strict=True)]
+        with self._file.open("a", newline="") as log:
+            csv.writer(log).writerow([step, *means, f"{learning_rate:.3g}", f"{speed:.2f}"])
+        self._rows, self._since = [], time.monotonic()

@@ -1,0 +1,181 @@
+"""Training: clips on disk, guises, the loss, overfitting, going on where it stopped."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from reconx_ros.diffusion.small.blend import cropped
+from reconx_ros.diffusion.small.model import Prediction, SmallModel
+from reconx_ros.diffusion.training.augment import exchanged, mirrored, recolored
+from reconx_ros.diffusion.training.config import TrainingConfig
+from reconx_ros.diffusion.training.loop import (
+    LOG,
+    MODEL,
+    begin,
+    frames_of_step,
+    measure,
+    observation_of,
+    rate,
+    train,
+)
+from reconx_ros.diffusion.training.losses import loss
+from reconx_ros.diffusion.training.records import Example, quick_exposure, unpack
+from reconx_ros.diffusion.training.shards import ClipStore, prepare
+from reconx_ros.diffusion.training.state import STATE
+from reconx_ros.errors import SourceError, SynthesisError
+from reconx_ros.progress import Silent
+from reconx_ros.simulation.clips import ClipConfig
+from reconx_ros.structure.conditioning import warp_references
+
+
+class StopAfter(Silent):
+    """Ask to stop after some steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def cancelled(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def rewarped(example: Example) -> Example:
+    """Warp the example's references anew."""
+    frames, count = example.truth.shape[1], example.reference_color.shape[1]
+    k = example.intrinsics[:, None]
+    render = warp_references(
+        example.reference_color,
+        example.reference_depth,
+        k.expand(-1, count, -1, -1),
+        example.reference_pose,
+        k.expand(-1, frames, -1, -1),
+        example.target_pose,
+        example.truth.shape[-2:],
+        overscan=0.25,
+        guess=True,
+    )
+    return replace(example, render=render, exposure=quick_exposure(render))
+
+
+def agree(first: Example, second: Example) -> None:
+    """What is stored and what is warped anew differ by the rounding to bytes and halves."""
+    differ = (first.render.coverage != second.render.coverage).float().mean()
+    assert differ < 0.02
+    both = first.render.coverage * second.render.coverage
+    error = ((first.render.color - second.render.color).abs() * both).sum() / both.sum() / 3
+    assert error < 0.01
+
+
+def test_a_record_holds_what_warping_anew_gives(example: Example) -> None:
+    agree(example, rewarped(example))
+
+
+def test_a_mirrored_clip_is_the_clip_of_a_mirrored_scene(example: Example) -> None:
+    flipped = mirrored(example)
+    agree(flipped, rewarped(flipped))
+    torch.testing.assert_close(mirrored(flipped).render.color, example.render.color, atol=0, rtol=0)
+    torch.testing.assert_close(mirrored(flipped).target_pose, example.target_pose)
+
+
+def test_exchanged_references_and_colours_change_nothing_else(example: Example) -> None:
+    seen = observation_of(example)
+    swapped = observation_of(exchanged(example, [1, 0]))
+    torch.testing.assert_close(swapped.base, seen.base, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(swapped.taken[:, :, 0], seen.taken[:, :, 1], atol=1e-5, rtol=1e-4)
+    other = observation_of(recolored(example, [2, 0, 1]))
+    torch.testing.assert_close(other.base, seen.base[:, :, [2, 0, 1]])
+
+
+def test_single_frames_are_those_of_the_clip(store: ClipStore) -> None:
+    clip, frame = store[1], store.frame(1 * store.frames + 1)
+    assert frame["truth"].shape[0] == 1
+    torch.testing.assert_close(frame["truth"][0], clip["truth"][1])
+    torch.testing.assert_close(frame["reference_color"], clip["reference_color"])
+
+
+def test_preparing_goes_on_and_refuses_another_kind(clip_folder: Path) -> None:
+    before = {file: file.stat().st_mtime_ns for file in clip_folder.glob("*.safetensors")}
+    config = ClipConfig(size=(48, 64), frames=2, clips=2)
+    assert prepare(clip_folder, 1, config, 60, Silent(), scenes=2) == 4
+    assert {file: file.stat().st_mtime_ns for file in clip_folder.glob("*.safetensors")} == before
+    with pytest.raises(SourceError, match="take another folder"):
+        prepare(clip_folder, 1, ClipConfig(size=(96, 128)), 60, Silent())
+    with pytest.raises(SourceError, match="no readable training clips"):
+        ClipStore(clip_folder.parent)
+
+
+def test_the_loss_of_the_truth_and_of_the_fill(example: Example) -> None:
+    seen = observation_of(example)
+    covered = cropped(example.render.coverage.amax(2), example.render.margin)
+    certain = torch.zeros_like(covered)
+    base = cropped(seen.base, seen.margin)
+    of_truth = loss(Prediction(example.truth, certain), seen, example.truth, covered)
+    of_base = loss(Prediction(base, certain), seen, example.truth, covered)
+    assert float(of_truth.total) == 0.0
+    assert float(of_base.total) > 0.5
+    assert float(of_base.holes_db) == pytest.approx(0.0, abs=1e-5)
+    half = (base + example.truth) / 2
+    of_half = loss(Prediction(half, certain), seen, example.truth, covered)
+    # Half the error is 6.02 dB, less the 60 dB floor of the logarithm.
+    assert float(of_half.holes_db) == pytest.approx(6.02, abs=0.1)
+    assert float(of_half.covered_db) == pytest.approx(6.02, abs=0.1)
+
+
+def test_one_example_is_learned_by_heart(store: ClipStore) -> None:
+    config = TrainingConfig(steps=200, widths=(8, 16, 16, 32), learning_rate=4e-3, warm_up=5, bf16=False)
+    training = begin(config, "cpu")
+    example = unpack([store.frame(1)])
+    for step in range(config.steps):
+        done = measure(training.model, example, bf16=False)
+        for group in training.optimiser.param_groups:
+            group["lr"] = rate(step, config)
+        training.optimiser.zero_grad()
+        done.total.backward()
+        training.optimiser.step()
+    done = measure(training.model, example, bf16=False)
+    assert float(done.holes_db) > 3.0
+    assert float(done.covered_db) > 0.5
+
+
+def test_going_on_is_the_same_as_not_stopping(
+    clip_folder: Path, tiny: TrainingConfig, tmp_path: Path
+) -> None:
+    whole = train(clip_folder, tmp_path / "whole", tiny, False, "cpu", Silent())
+    half = train(clip_folder, tmp_path / "parts", tiny, False, "cpu", StopAfter(2))
+    assert half.step == 2
+    resumed = train(clip_folder, tmp_path / "parts", tiny, True, "cpu", Silent())
+    assert resumed.step == whole.step == 4
+    for (name, one), other in zip(whole.model.named_parameters(), resumed.model.parameters(), strict=True):
+        torch.testing.assert_close(other, one, atol=0, rtol=0, msg=name)
+        torch.testing.assert_close(resumed.average[name], whole.average[name], atol=0, rtol=0)
+    assert (tmp_path / "whole" / LOG).read_text().startswith("step,loss")
+
+
+def test_the_saved_model_is_the_average(clip_folder: Path, tiny: TrainingConfig, tmp_path: Path) -> None:
+    done = train(clip_folder, tmp_path, tiny, False, "cpu", Silent())
+    saved = SmallModel.from_pretrained(tmp_path / MODEL)
+    for name, value in saved.named_parameters():
+        torch.testing.assert_close(value, done.average[name], atol=0, rtol=0)
+    with pytest.raises(SynthesisError, match="--resume"):
+        train(clip_folder, tmp_path, tiny, False, "cpu", Silent())
+    (tmp_path / STATE).write_bytes(b"broken")
+    with pytest.raises(SynthesisError, match="not a state of this training"):
+        train(clip_folder, tmp_path, tiny, True, "cpu", Silent())
+
+
+def test_an_epoch_shows_every_clip_once(store: ClipStore) -> None:
+    config = TrainingConfig(batch=2)
+    clips = len(store)
+    shown = [frame for step in range(clips) for frame in frames_of_step(store, config, step)]
+    first, second = shown[:clips], shown[clips:]
+    assert sorted(frame // store.frames for frame in first) == list(range(clips))
+    assert not set(first) & set(second)
+
+
+def test_the_learning_rate_rises_then_falls() -> None:
+    config = TrainingConfig(steps=1000, warm_up=100, learning_rate=1.0)
+    assert rate(0, config) == pytest.approx(0.01, rel=1e-3)
+    assert rate(100, config) > 0.95
+    assert rate(999, config) == pytest.approx(0.02, rel=1e-3)
