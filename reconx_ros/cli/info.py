@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from reconx_ros import __version__
+from reconx_ros.machine import processor_name
 
 PACKAGES = (
     *("numpy", "torch", "numba", "gsplat", "open3d", "opencv-python-headless", "diffusers", "transformers"),
@@ -27,7 +28,7 @@ def _rows() -> list[tuple[str, str]]:
         ("reconx_ros", __version__),
         ("python", f"{platform.python_version()} ({sys.executable})"),
         ("system", platform.platform()),
-        ("processor", f"{_processor()}, {os.cpu_count()} cores"),
+        ("processor", f"{processor_name()}, {os.cpu_count()} cores"),
         ("gpu", _gpu()),
         ("ros", _ros()),
         *((name, _version(name)) for name in PACKAGES),
@@ -39,14 +40,6 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo") as info:  # noqa: PTH123
-            return next(line.split(":", 1)[1].strip() for line in info if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown"
 
 
 def _gpu() -> str:

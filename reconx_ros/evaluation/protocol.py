@@ -27,6 +27,7 @@ from reconx_ros.evaluation.table import print_table
 from reconx_ros.evaluation.tsdf import has_depth
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.reduce import reduce
+from reconx_ros.machine import processor_name
 from reconx_ros.mapping.folder import check_writable, save
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.pipeline import reconstruct_keyframes
@@ -187,11 +188,11 @@ def _peak_memory() -> int:
 def _machine() -> dict[str, Any]:
     import torch  # noqa: PLC0415 - slow to import
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else processor_name()
     return {
         "name": platform.node(),
         "platform": platform.platform(),
-        "device": device or platform.machine(),
+        "device": device,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
