@@ -53,6 +53,31 @@ def run(data: Path, output: Path, resume: bool, device: str, **options: int | fl
     click.echo(f"step {done.step} of {config.steps} -> {output}")
 
 
+@command.command()
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Clips not trained on.")
+@click.option("--real", type=click.Path(path_type=Path), help="A bag or folder with poses and depth.")
+@click.option("--model", type=click.Path(path_type=Path), help="Its folder; without it, fills only.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="For the figures.")
+def validate(data: Path, real: Path | None, model: Path | None, output: Path) -> None:
+    """Measure a model beside fills that learn nothing: a table, JSON and contact sheets."""
+    from reconx_ros.diffusion.training.validate import load_model  # noqa: PLC0415  (torch)
+    from reconx_ros.diffusion.training.validate import validate as measure  # noqa: PLC0415
+
+    with shown_progress() as progress:
+        measure(None if model is None else load_model(model), data, real, output, progress)
+    click.echo(f"figures -> {output}")
+
+
+@command.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True))
+def plot(folder: Path) -> None:
+    """Draw the curves of a run to curves.png in its FOLDER."""
+    from reconx_ros.diffusion.training.sheet import plot_curves  # noqa: PLC0415  (torch)
+
+    plot_curves(folder / "log.csv", folder / "curves.png")
+    click.echo(f"curves -> {folder / 'curves.png'}")
+
+
 class _UntilSignal:
     """A progress that asks to stop after SIGTERM."""
 

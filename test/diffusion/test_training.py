@@ -23,6 +23,7 @@ from reconx_ros.diffusion.training.loop import (
 from reconx_ros.diffusion.training.losses import loss
 from reconx_ros.diffusion.training.records import Example, quick_exposure, unpack
 from reconx_ros.diffusion.training.shards import ClipStore, prepare
+from reconx_ros.diffusion.training.sheet import plot_curves
 from reconx_ros.diffusion.training.state import STATE
 from reconx_ros.errors import SourceError, SynthesisError
 from reconx_ros.progress import Silent
@@ -124,7 +125,7 @@ def test_the_loss_of_the_truth_and_of_the_fill(example: Example) -> None:
 
 
 def test_one_example_is_learned_by_heart(store: ClipStore) -> None:
-    config = TrainingConfig(steps=200, widths=(8, 16, 16, 32), learning_rate=4e-3, warm_up=5, bf16=False)
+    config = TrainingConfig(steps=150, widths=(8, 16, 16, 16), learning_rate=6e-3, warm_up=5, bf16=False)
     training = begin(config, "cpu")
     example = unpack([store.frame(1)])
     for step in range(config.steps):
@@ -160,6 +161,8 @@ def test_the_saved_model_is_the_average(clip_folder: Path, tiny: TrainingConfig,
         torch.testing.assert_close(value, done.average[name], atol=0, rtol=0)
     with pytest.raises(SynthesisError, match="--resume"):
         train(clip_folder, tmp_path, tiny, False, "cpu", Silent())
+    plot_curves(tmp_path / LOG, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
     (tmp_path / STATE).write_bytes(b"broken")
     with pytest.raises(SynthesisError, match="not a state of this training"):
         train(clip_folder, tmp_path, tiny, True, "cpu", Silent())

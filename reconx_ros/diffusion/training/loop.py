@@ -59,11 +59,12 @@ def train(
     log = _Log(output / LOG)
     while training.step < config.steps and not progress.cancelled():
         done = advance(training, store, config, device)
-        log.add(training.step, done, training.optimiser.param_groups[0]["lr"], config.batch)
+        log.add(training.step, done, rate(training.step, config), config.batch)
         note = f"holes {done.holes_db:+.2f} dB, covered {done.covered_db:+.2f} dB"
         progress.update("train", training.step, config.steps, note)
         if training.step % config.save_every == 0:
             save(training, output)
+    log.write(training.step, rate(training.step, config), config.batch)
     save(training, output)
     return training
 
@@ -154,7 +155,12 @@ class _Log:
 
     def add(self, step: int, done: Loss, learning_rate: float, batch: int) -> None:
         self._rows.append([float(value.detach()) for value in (done.total, done.holes_db, done.covered_db)])
-        if step % LOG_EVERY:
+        if step % LOG_EVERY == 0:
+            self.write(step, learning_rate, batch)
+
+    def write(self, step: int, learning_rate: float, batch: int) -> None:
+        """Write a row of what was added since the last one."""
+        if not self._rows:
             return
         speed = len(self._rows) * batch / (time.monotonic() - self._since)
         means = [f"{sum(column) / len(column):.5f}" for column in zip(*self._rows, strict=True)]

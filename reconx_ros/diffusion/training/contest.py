@@ -1,0 +1,92 @@
+"""Who fills best: the model against fills that learn nothing, in dB, in holes and covered pixels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reconx_ros.diffusion.small.blend import cropped
+from reconx_ros.diffusion.small.model import SmallModel
+from reconx_ros.diffusion.small.observation import middle_exposure
+from reconx_ros.diffusion.training.loop import observation_of
+from reconx_ros.diffusion.training.records import Example
+from reconx_ros.structure.composite import composite
+from reconx_ros.structure.fills import FILLS
+
+FEWEST = 100
+"""Pixels of a region below which a frame says nothing about it."""
+
+FLOOR = 1e-6
+MODEL, GUESSED = "model", "push-pull, guessed depth"
+RESAMPLES = 4000
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What each contender got on the frames of one example.
+
+    Attributes:
+        images: contender → [B, F, 3, h, w] in [0, 1].
+        covered: [B, F, 1, h, w], 1 where a reference shows the pixel with measured depth.
+        holes_db: contender → [B, F] PSNR in the holes, NaN where they are too few.
+        covered_db: contender → [B, F] likewise in covered pixels.
+    """
+
+    images: dict[str, Tensor]
+    covered: Tensor
+    holes_db: dict[str, Floats]
+    covered_db: dict[str, Floats]
+
+
+def contest(model: SmallModel | None, example: Example) -> Outcome:
+    """Let the model and the fills predict the example's frames.
+
+    The fills start from the composite of what was measured, at the references' middle exposure, with
+    overscan; one more starts, as the model does, from guessed depths too.
+    """
+    with torch.no_grad():
+        render = example.render.exposed(middle_exposure(example.exposure))
+        image, mask = (part.flatten(0, 1) for part in composite(render.measured()))
+        found = {name: fill(image, mask).view_as(render.color[:, :, 0]) for name, fill in FILLS.items()}
+        seen = observation_of(example)
+        found[GUESSED] = seen.base
+        images = {name: cropped(each, render.margin).clamp(0, 1) for name, each in found.items()}
+        if model is not None:
+            images[MODEL] = model(seen).image.clamp(0, 1)
+    covered = cropped(example.render.coverage.amax(2), render.margin)
+    holes_db = {name: _decibels(each, example.truth, 1 - covered) for name, each in images.items()}
+    covered_db = {name: _decibels(each, example.truth, covered) for name, each in images.items()}
+    return Outcome(images, covered, holes_db, covered_db)
+
+
+def _decibels(image: Tensor, truth: Tensor, region: Tensor) -> Floats:
+    count = region.sum((-3, -2, -1))
+    square = ((image - truth).square().mean(-3, keepdim=True) * region).sum((-3, -2, -1))
+    value = -10 * torch.log10(square / count.clamp(min=1) + FLOOR)
+    return torch.where(count >= FEWEST, value, torch.nan).double().numpy()
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A mean difference in dB over clips, with its 95 % bootstrap interval; clips are drawn whole."""
+
+    mean: float
+    low: float
+    high: float
+    clips: int
+
+
+def gain(first: Floats, second: Floats, seed: int = 0) -> Gain:
+    """Return how much better ``first`` is than ``second``, both [clips, F] dB with NaN for no answer."""
+    difference = first - second
+    counted = np.isfinite(difference)
+    each = np.where(counted, difference, 0).sum(1)[counted.any(1)] / counted.sum(1)[counted.any(1)]
+    if len(each) == 0:
+        return Gain(float("nan"), float("nan"), float("nan"), 0)
+    random = np.random.default_rng(seed)
+    means = each[random.integers(0, len(each), (RESAMPLES, len(each)))].mean(1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Gain(float(each.mean()), float(low), float(high), len(each))
