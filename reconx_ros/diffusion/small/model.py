@@ -40,9 +40,9 @@ class Prediction:
 class SmallModel(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Blends fills pixel by pixel, and adds a residual where it is uncertain.
 
-        image = Σ_k softmax(logits)_k fill_k + r · u / 2 · exp(−τ d),
+        image = Σ_k softmax(logits)_k fill_k + r · u · exp(−softplus(τ) d),
 
-    with u the uncertainty map, d the depth of the hole as a share of its reach, and τ ≥ 0 learned:
+    with u the uncertainty map, d the depth of the hole as a share of its reach, and τ learned:
     deep in a hole nothing is known, and what is invented there costs more than it gains.
     """
 
@@ -76,7 +76,7 @@ class SmallModel(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.unet = UNet(planes, tuple(widths), time_width, token_width, heads)
         self.count = basis_count(references)
         self.head = nn.Conv2d(widths[0], self.count + 4, 3, 1, 1)
-        self.shrink = nn.Parameter(torch.tensor(1.0))
+        self.shrink = nn.Parameter(torch.tensor(-1.0))
         zeroed(self.head)
         with torch.no_grad():
             self.head.bias[CENTRE] = BASE_LOGIT  # type: ignore[index]
@@ -123,7 +123,7 @@ class SmallModel(ModelMixin, ConfigMixin):  # type: ignore[misc]
         blended = blend(observation, out[:, : self.count].softmax(1))
         uncertainty = cropped(observation.uncertainty, observation.margin).flatten(0, 1)
         deep = ((uncertainty - COVERED_SHARE) / (1 - COVERED_SHARE)).clamp(min=0)
-        strength = 0.5 * uncertainty * torch.exp(-nn.functional.softplus(self.shrink) * deep)
+        strength = uncertainty * torch.exp(-nn.functional.softplus(self.shrink) * deep)
         image = blended + strength * out[:, self.count : self.count + 3]
         clips, frames = observation.base.shape[:2]
         image, variance = (part.view(clips, frames, *part.shape[1:]) for part in (image, out[:, -1:]))

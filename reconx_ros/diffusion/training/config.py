@@ -10,7 +10,7 @@ class TrainingConfig(Settings):
 
     steps: int = Field(20_000, ge=1, description="optimiser steps in all")
     batch: int = Field(8, ge=1, description="frames a step, each of another clip")
-    learning_rate: float = Field(8e-4, gt=0, description="at its highest")
+    learning_rate: float = Field(1e-3, gt=0, description="at its highest")
     warm_up: int = Field(200, ge=0, description="steps until the learning rate is at its highest")
     weight_decay: float = Field(0.01, ge=0)
     clip_norm: float = Field(1.0, gt=0, description="largest norm of the gradient")
