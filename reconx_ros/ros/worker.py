@@ -43,6 +43,9 @@ from reconx_ros.ros.link import (
 from reconx_ros.ros.replies import map_update, optical_rows
 from reconx_ros.ros.warmup import warm_up
 
+URGENT = (Save, Load, Stop, Reset, Pause)
+"""Commands that end refinement at once."""
+
 SLICE_S = 1.5
 """Seconds of refinement between two looks at what has arrived."""
 
@@ -69,7 +72,7 @@ class Slice:
 
     def cancelled(self) -> bool:
         """Return whether a command waits that should be served now."""
-        if self._worker.urgent.is_set():
+        if self._worker.urgent:
             return True
         return not self._worker.inbox.empty() and time.monotonic() - self._begun > SHORT_S
 
@@ -83,12 +86,11 @@ class MapWorker:
 
     Attributes:
         inbox: commands to serve, in order.
-        urgent: set while a command waits that ends refinement at once.
     """
 
     def __init__(self, begin: Begin, connection: Connection) -> None:
         self.inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
-        self.urgent = threading.Event()
+        self._urgent_come = self._urgent_served = 0  # each written by one thread only
         self._begin, self._connection = begin, connection
         self._mapper = IncrementalMapper(begin.config)
         self._epoch, self._keyframes, self._loaded = 0, 0, False
@@ -96,6 +98,17 @@ class MapWorker:
         self._steps_left = 0
         self._published = -float("inf")
         self._camera_frame = ""
+
+    @property
+    def urgent(self) -> bool:
+        """Whether a command waits that ends refinement at once."""
+        return self._urgent_come > self._urgent_served
+
+    def take(self, command: Command) -> None:
+        """Put a command into the inbox; called by the thread that reads."""
+        if isinstance(command, URGENT):
+            self._urgent_come += 1
+        self.inbox.put(command)
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -126,11 +139,12 @@ class MapWorker:
             command = self.inbox.get(timeout=wait) if wait != 0.0 else self.inbox.get_nowait()
             while True:
                 self._guard(type(command).__name__, partial(self._dispatch, command))
+                self._urgent_served += isinstance(command, URGENT)
                 if isinstance(command, AddKeyframe):
                     return
                 command = self.inbox.get_nowait()
         except queue.Empty:
-            self.urgent.clear()
+            return
 
     def _guard(self, what: str, work: Callable[[], None]) -> None:
         """Do ``work``; whatever it does wrong is reported, the map stays and the worker goes on."""
@@ -183,7 +197,7 @@ class MapWorker:
 
     def _refine(self) -> None:
         report = self._mapper.refine(SLICE_S, Slice(self))
-        if report is None or (report.steps == 0 and self.inbox.empty()):
+        if report is None or report.stopped == "no views":
             self._steps_left = 0  # nothing to train on: wait for what comes
         else:
             self._steps_left -= report.steps
@@ -253,13 +267,9 @@ def _read(connection: Connection, worker: MapWorker, rescue: Path | None) -> Non
     """Fill the inbox until the node is gone; then save and end."""
     try:
         while True:
-            command = connection.recv()
-            worker.inbox.put(command)
-            if isinstance(command, Save | Load | Stop | Reset | Pause):
-                worker.urgent.set()
+            worker.take(connection.recv())
     except (EOFError, OSError):
-        worker.inbox.put(Stop(0, rescue))
-        worker.urgent.set()
+        worker.take(Stop(0, rescue))
 
 
 def main() -> None:

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ros_frames as frames
+from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
 from reconx_ros.config import load_config
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.ros.link import (
+    Activity,
     Added,
     AddKeyframe,
     Answer,
@@ -46,6 +48,12 @@ def keyframe(index: int, *, with_depth: bool = True) -> Keyframe:
     return Keyframe(f"{index:06d}", 1000 + index, frames.picture(index), camera, depth)
 
 
+def in_cells(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the mean colour of each cell of 8 x 8 pixels."""
+    height, width = picture.shape[:2]
+    return picture.astype(np.float64).reshape(height // 8, 8, width // 8, 8, 3).mean(axis=(1, 3))
+
+
 class Bench:
     """A worker and what came from it."""
 
@@ -56,7 +64,7 @@ class Bench:
         self.worker = OnboardWorker(begin, self.replies.put, self.log.append)
         self.folder = folder
 
-    def next(self, kind: type, timeout: float = 90.0) -> Reply:
+    def next(self, kind: type | tuple[type, ...], timeout: float = 90.0) -> Reply:
         """Return the next reply of this kind."""
         deadline = time.monotonic() + timeout
         while True:
@@ -75,6 +83,16 @@ class Bench:
             assert isinstance(update, MapUpdate)
             if len(update.views) == count:
                 return update
+
+    def refined_map(self, count: int) -> MapUpdate:
+        """Return the map of ``count`` keyframes that the worker comes to rest with."""
+        latest = self.map_of(count)
+        while True:
+            reply = self.next((MapUpdate, Activity))
+            if isinstance(reply, MapUpdate):
+                latest = reply
+            elif isinstance(reply, Activity) and not reply.stage:
+                return latest
 
 
 @pytest.fixture
@@ -142,13 +160,14 @@ def test_a_keyframe_without_geometry_is_refused_and_the_rest_is_mapped_and_shown
     for index in (1, 2, 3):  # one view three times: a map that can be right everywhere
         view = replace(keyframe(0), name=f"{index:06d}", stamp_ns=index)
         bench.worker.send(AddKeyframe(view, "camera"))
-    update = bench.map_of(3)
+    update = bench.refined_map(3)
     assert len(update.points) > 1000
     # The preview is the newest keyframe as the map shows it: like its picture, unlike another.
     assert update.preview is not None
     assert update.preview_frame == "camera"
-    same, other = (np.abs(update.preview.astype(float) - frames.picture(i)).mean() for i in (0, 7))
-    assert same < 0.5 * other
+    # Compared in cells of 8 pixels, which 3000 Gaussians can show after a few steps.
+    shown, same, other = (in_cells(picture) for picture in (update.preview, *map(frames.picture, (0, 7))))
+    assert np.abs(shown - same).mean() < 0.3 * np.abs(shown - other).mean()
     assert bench.worker.behind == 0
 
 
