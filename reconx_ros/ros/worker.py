@@ -135,7 +135,7 @@ class MapWorker:
         if idle and not self._changed and self.inbox.empty():
             self.tell("", 0.0)
         wait = None if idle and not self._changed else 0.1 if idle else 0.0
-        try:
+        with contextlib.suppress(queue.Empty):
             command = self.inbox.get(timeout=wait) if wait != 0.0 else self.inbox.get_nowait()
             while True:
                 self._guard(type(command).__name__, partial(self._dispatch, command))
@@ -143,8 +143,6 @@ class MapWorker:
                 if isinstance(command, AddKeyframe):
                     return
                 command = self.inbox.get_nowait()
-        except queue.Empty:
-            return
 
     def _guard(self, what: str, work: Callable[[], None]) -> None:
         """Do ``work``; whatever it does wrong is reported, the map stays and the worker goes on."""

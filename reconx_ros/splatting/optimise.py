@@ -61,24 +61,6 @@ class OptimisationReport:
     stopped: Stop
 
 
-def optimise(
-    gaussians: GaussianMap,
-    views: Sequence[TrainingView],
-    config: SplattingConfig,
-    progress: Progress | None = None,
-    device: str = "auto",
-) -> tuple[GaussianMap, OptimisationReport]:
-    """Optimise ``gaussians`` on ``views`` for ``config.steps`` steps.
-
-    Raises:
-        SplattingError: no Gaussians, numbers that are not finite, or a view of the wrong size.
-    """
-    optimiser = GaussianOptimiser(gaussians, config, device)
-    optimiser.add_views(views)
-    report = optimiser.run(progress=progress)
-    return optimiser.gaussians(evidence_views=None), report
-
-
 def choose_device(device: str) -> torch.device:
     """Return the device of ``auto``, ``cpu`` or ``cuda``; ``auto`` is CUDA where there is one.
 

@@ -1,5 +1,5 @@
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numba
@@ -10,14 +10,27 @@ import torch
 from reconx_ros.camera import Camera
 from reconx_ros.errors import SplattingError
 from reconx_ros.geometry.protocol import GENERATED, OBSERVED
-from reconx_ros.progress import Silent
+from reconx_ros.progress import Progress, Silent
 from reconx_ros.splatting.config import LearningRates, SplattingConfig
 from reconx_ros.splatting.gaussians import GaussianMap
-from reconx_ros.splatting.optimise import GaussianOptimiser, OptimisationReport, optimise
+from reconx_ros.splatting.optimise import GaussianOptimiser, OptimisationReport
 from reconx_ros.splatting.rasterize import render_view
 from reconx_ros.splatting.view import TrainingView
 
 CONFIG = SplattingConfig(steps=40, sh_degree=1, max_gaussians=500, coverage_weight=0.0)
+
+
+def optimise(
+    gaussians: GaussianMap,
+    views: Sequence[TrainingView],
+    config: SplattingConfig,
+    progress: Progress | None = None,
+) -> tuple[GaussianMap, OptimisationReport]:
+    """Optimise ``gaussians`` on ``views`` as the pipeline does: to the end, all evidence fresh."""
+    optimiser = GaussianOptimiser(gaussians, config)
+    optimiser.add_views(views)
+    report = optimiser.run(progress=progress)
+    return optimiser.gaussians(evidence_views=None), report
 
 
 @pytest.fixture(autouse=True, scope="module")
