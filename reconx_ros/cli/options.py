@@ -19,7 +19,11 @@ def config_options(command: Command) -> Command:
             click.option(
                 "--config", "config_file", type=click.Path(path_type=Path), help="YAML over the preset."
             ),
-            click.option("--geometry", type=click.Choice(["auto", "rgbd"]), help="Where depth comes from."),
+            click.option(
+                "--geometry",
+                type=click.Choice(["auto", "rgbd", "plane-sweep"]),
+                help="Where depth comes from.",
+            ),
             click.option(
                 "--synthesizer", type=click.Choice(["auto", "none"]), help="Who films the unseen."
             ),

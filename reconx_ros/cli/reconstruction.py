@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from reconx_ros.config import ReconxConfig
+from reconx_ros.geometry.choose import without_unused_depth
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.select import select_evenly, select_keyframes, select_views
 from reconx_ros.mapping.folder import check_writable, load_map, save
@@ -36,7 +37,8 @@ def run(request: Request, progress: Progress) -> Reconstruction:
     check_writable(request.output)
     start = load_map(request.output) if request.resume else None
     with open_source(request.source, request.config.source) as source:
-        keyframes = choose_frames(source.frames(), request, source.metric)
+        frames = without_unused_depth(request.config.geometry, source.frames())
+        keyframes = choose_frames(frames, request, source.metric)
         result = reconstruct_keyframes(keyframes, request.config, progress, source.metric, start)
         result.report["source"] = {"path": str(request.source), **asdict(source.report)}
         result.report["partial"] = source.report.partial

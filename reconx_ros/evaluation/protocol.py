@@ -25,6 +25,7 @@ from reconx_ros.evaluation.score import Score, mean_score, score
 from reconx_ros.evaluation.split import Split, read_split
 from reconx_ros.evaluation.table import print_table
 from reconx_ros.evaluation.tsdf import has_depth
+from reconx_ros.geometry.choose import without_unused_depth
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.reduce import reduce
 from reconx_ros.machine import processor_name
@@ -81,7 +82,8 @@ def evaluate(
     progress, watch = progress or Silent(), Stopwatch()
     with watch.stage("read"):
         split = read_split(source, config.source, rule, number, progress)
-    small = [reduce(view, config.keyframes.image_width) for view in split.inputs]
+    inputs_seen = without_unused_depth(config.geometry, split.inputs)
+    small = [reduce(view, config.keyframes.image_width) for view in inputs_seen]
     result = reconstruct_keyframes(small, config, progress, split.metric)
     result.report.update(partial=split.partial, source={"path": str(source), "warnings": split.warnings})
     save(result, output, config)

@@ -1,6 +1,7 @@
 """Which geometry room serves these keyframes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from reconx_ros.errors import GeometryError
 from reconx_ros.geometry.config import GeometryConfig
@@ -14,10 +15,21 @@ def _rgbd(config: GeometryConfig, metric: bool) -> Geometry:
     return RgbdGeometry(config.rgbd, metric)
 
 
+def _plane_sweep(config: GeometryConfig, metric: bool) -> Geometry:
+    from reconx_ros.geometry.stereo.room import PlaneSweepGeometry  # noqa: PLC0415 - as above
+
+    return PlaneSweepGeometry(config.plane_sweep, metric)
+
+
 ROOMS: dict[str, Callable[[GeometryConfig, bool], Geometry]] = {
     "rgbd": _rgbd,
+    "plane-sweep": _plane_sweep,
 }
 """Every geometry room by the name of its method."""
+
+
+MEASURING = ("auto", "rgbd")
+"""Methods that use measured depth."""
 
 
 def choose_method(config: GeometryConfig, keyframes: Sequence[Keyframe]) -> tuple[str, str]:
@@ -31,11 +43,13 @@ def choose_method(config: GeometryConfig, keyframes: Sequence[Keyframe]) -> tupl
     usable = sum(keyframe.posed and keyframe.depth is not None for keyframe in keyframes)
     if usable:
         return "rgbd", f"{usable} of {len(keyframes)} keyframes have depth and a pose"
-    depth = sum(keyframe.depth is not None for keyframe in keyframes)
     posed = sum(keyframe.posed for keyframe in keyframes)
+    if posed:
+        return "plane-sweep", f"{posed} of {len(keyframes)} keyframes have a pose, none has depth too"
+    depth = sum(keyframe.depth is not None for keyframe in keyframes)
     raise GeometryError(
-        f"of {len(keyframes)} keyframes {posed} have a pose and {depth} have depth; this version needs "
-        "keyframes with both (a depth topic or depth images, and TF, odometry or known poses)"
+        f"none of {len(keyframes)} keyframes has a pose ({depth} have depth); TF, odometry or known poses "
+        "are needed, with a depth topic or depth images where there is a depth camera"
     )
 
 
@@ -52,3 +66,9 @@ def choose_geometry(config: GeometryConfig, keyframes: Sequence[Keyframe], metri
     """
     method, _ = choose_method(config, keyframes)
     return ROOMS[method](config, metric)
+
+
+def without_unused_depth(config: GeometryConfig, frames: Iterable[Keyframe]) -> Iterator[Keyframe]:
+    """Yield ``frames`` as the configured room may see them: without depth where it works from colour."""
+    for frame in frames:
+        yield frame if config.method in MEASURING else replace(frame, depth=None)

@@ -18,6 +18,22 @@ class RgbdConfig(Settings):
     edge_ratio: float = Field(0.05, gt=0, description="relative depth step that counts as an edge")
 
 
+class PlaneSweepConfig(Settings):
+    """Stereo from posed colour images."""
+
+    max_width: int = Field(640, ge=32, description="pixels; wider images are matched at this width")
+    neighbours: int = Field(4, ge=1, le=16, description="views each view is matched with, at most")
+    planes: int = Field(128, ge=32, le=512, description="inverse-depth planes, at most")
+    window: int = Field(5, ge=3, le=15, description="pixels; side of the matching window, odd")
+    noise: float = Field(0.008, gt=0, description="grey deviation (of 1) that is no texture")
+    best_share: float = Field(
+        0.5, gt=0, le=1, description="share of the neighbours whose cost counts: the others may be occluded"
+    )
+    small_step: float = Field(0.15, ge=0, description="cost (1 - NCC) of a step of one plane, P1")
+    large_step: float = Field(1.6, ge=0, le=16, description="cost of any other depth step, P2")
+    edge: float = Field(0.05, gt=0, description="image step (of 1) that halves the cost of a depth step")
+
+
 class FusionConfig(Settings):
     """How pointmaps become one cloud."""
 
@@ -29,6 +45,7 @@ class FusionConfig(Settings):
 class GeometryConfig(Settings):
     """Step 1: which geometry, and its settings."""
 
-    method: Literal["auto", "rgbd"] = "auto"
+    method: Literal["auto", "rgbd", "plane-sweep"] = "auto"
     rgbd: RgbdConfig = RgbdConfig()
+    plane_sweep: PlaneSweepConfig = PlaneSweepConfig()
     fusion: FusionConfig = FusionConfig()

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from reconx_ros.errors import GeometryError
-from reconx_ros.geometry.choose import ROOMS, choose_geometry, choose_method
+from reconx_ros.geometry.choose import ROOMS, choose_geometry, choose_method, without_unused_depth
 from reconx_ros.geometry.config import GeometryConfig
 from reconx_ros.keyframes.keyframe import Keyframe
 
@@ -23,7 +23,20 @@ def test_every_configurable_method_has_a_room_of_that_name(plane_keyframe: Calla
         assert choose_method(config, [])[0] == method
 
 
-def test_without_depth_the_error_says_what_is_needed(plane_keyframe: Callable[..., Keyframe]) -> None:
+def test_auto_takes_plane_sweep_for_poses_without_depth(plane_keyframe: Callable[..., Keyframe]) -> None:
     views = [replace(plane_keyframe(), depth=None), replace(plane_keyframe(), posed=False)]
-    with pytest.raises(GeometryError, match=r"of 2 keyframes 1 have a pose and 1 have depth.*needs"):
+    method, why = choose_method(GeometryConfig(), views)
+    assert (method, why) == ("plane-sweep", "1 of 2 keyframes have a pose, none has depth too")
+
+
+def test_depth_is_hidden_from_rooms_that_work_from_colour(plane_keyframe: Callable[..., Keyframe]) -> None:
+    for method, hidden in (("auto", False), ("rgbd", False), ("plane-sweep", True)):
+        config = GeometryConfig(method=method)
+        (view,) = without_unused_depth(config, [plane_keyframe()])
+        assert (view.depth is None) == hidden
+
+
+def test_without_poses_the_error_says_what_is_needed(plane_keyframe: Callable[..., Keyframe]) -> None:
+    views = [replace(plane_keyframe(), posed=False)] * 2
+    with pytest.raises(GeometryError, match=r"none of 2 keyframes has a pose \(2 have depth\).*needed"):
         choose_geometry(GeometryConfig(), views)

@@ -1,0 +1,1 @@
+"""Plane-sweep stereo: depth with confidence from posed colour images alone."""

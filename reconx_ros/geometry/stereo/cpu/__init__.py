@@ -1,0 +1,1 @@
+"""Numba kernels of plane-sweep stereo; each file is complete in itself: cached code is never stale."""

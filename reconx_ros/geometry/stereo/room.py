@@ -1,0 +1,109 @@
+"""The plane-sweep room: depth from posed colour images, without weights and without a depth camera."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reconx_ros.errors import GeometryError
+from reconx_ros.geometry.config import PlaneSweepConfig
+from reconx_ros.geometry.protocol import GeometryEstimate, PointMap
+from reconx_ros.geometry.stereo.depth_map import DepthMap, StereoView, estimate_depth
+from reconx_ros.geometry.stereo.pointmap import make_pointmap, measured, unknown
+from reconx_ros.geometry.stereo.survey import Key, Survey, view_key
+from reconx_ros.geometry.validate import check_keyframe
+from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.progress import Progress
+
+
+class PlaneSweepGeometry:
+    """Posed colour images to points, normals and confidence.
+
+    Measured depth is never looked at, and the keyframes come back without it. A view without a
+    neighbour (the first of a live map; the same place again; a pure rotation) gets a pointmap that is
+    unknown everywhere; ask for it again when others have come.
+
+    Depth maps are remembered for the views of the last call: a live map pays for the new view alone.
+    """
+
+    name = "plane-sweep"
+
+    def __init__(self, config: PlaneSweepConfig, metric: bool = True) -> None:
+        """Create the room.
+
+        Args:
+            config: how to match.
+            metric: whether the poses are in metres.
+        """
+        self._config = config
+        self._metric = metric
+        self._known: dict[Key, DepthMap] = {}
+        self._survey = Survey(config)
+
+    def estimate(
+        self, keyframes: Sequence[Keyframe], progress: Progress, only: Sequence[int] | None = None
+    ) -> GeometryEstimate:
+        """Estimate a pointmap for each keyframe (``Geometry.estimate``).
+
+        When cancelled, the views done so far are returned.
+
+        Raises:
+            GeometryError: without ``only``: no view has a neighbour that shows the same surface from
+                another place; or poses and intrinsics do not fit the images. A pose is not a rotation,
+                or sizes disagree.
+        """
+        views = [replace(keyframe, depth=None) for keyframe in keyframes]
+        for view in views:
+            check_keyframe(view)
+        wanted = list(range(len(views)) if only is None else only)
+        self._survey.begin(views)
+        around = {index: self._survey.around(index).neighbours for index in wanted}
+        if only is None and not any(around.values()):
+            raise GeometryError(self._survey.why_nothing())
+        done = self._match_all(views, wanted, around, progress)
+        pointmaps = [self._pointmap(views, index, around[index]) for index in done]
+        return GeometryEstimate(tuple(views[i] for i in done), tuple(pointmaps), self._metric)
+
+    def _match_all(
+        self,
+        views: Sequence[Keyframe],
+        wanted: Sequence[int],
+        around: dict[int, tuple[int, ...]],
+        progress: Progress,
+    ) -> list[int]:
+        """Match the wanted views anew, their neighbours where need be; return the wanted ones done."""
+        keys = [view_key(view) for view in views]
+        old = {key: value for key, value in self._known.items() if key in set(keys)}
+        for index in wanted:
+            old.pop(keys[index], None)
+        self._known = old
+        done: list[int] = []
+        for index in wanted:
+            for view in (index, *around[index]):
+                if keys[view] not in self._known and not progress.cancelled():
+                    self._match(views, view)
+            if progress.cancelled():
+                break
+            done.append(index)
+            progress.update("geometry", len(done), len(wanted), _note(len(around[index])))
+        return done
+
+    def _match(self, views: Sequence[Keyframe], index: int) -> None:
+        """Remember the depth map of a view, if it has neighbours."""
+        around = self._survey.around(index)
+        if around.neighbours:
+            width = self._config.max_width
+            others = [StereoView.of(views[i], width) for i in around.neighbours]
+            view = StereoView.of(views[index], width)
+            depth_map = estimate_depth(view, others, around.near, around.far, self._config)
+            self._known[view_key(views[index])] = depth_map
+
+    def _pointmap(self, views: Sequence[Keyframe], index: int, neighbours: Sequence[int]) -> PointMap:
+        depth_map = self._known.get(view_key(views[index]))
+        if depth_map is None:
+            return unknown(views[index].camera)
+        maps = (self._known.get(view_key(views[i])) for i in neighbours)
+        others = [measured(other) for other in maps if other is not None]
+        return make_pointmap(depth_map, others, views[index].camera)
+
+
+def _note(neighbours: int) -> str:
+    return f"matched with {neighbours} views" if neighbours else "no view to match with"
