@@ -11,6 +11,7 @@ from reconx_ros.diffusion.config import SynthesisConfig
 from reconx_ros.errors import ConfigError
 from reconx_ros.geometry.config import GeometryConfig
 from reconx_ros.keyframes.config import KeyframeConfig
+from reconx_ros.mapping.config import MappingConfig
 from reconx_ros.settings import Settings
 from reconx_ros.sources.config import SourceConfig
 from reconx_ros.splatting.config import SplattingConfig
@@ -27,6 +28,7 @@ class ReconxConfig(Settings):
     geometry: GeometryConfig = GeometryConfig()
     synthesis: SynthesisConfig = SynthesisConfig()
     splatting: SplattingConfig = SplattingConfig()
+    mapping: MappingConfig = MappingConfig()
 
 
 def load_config(

@@ -1,11 +1,14 @@
 """Pointmaps become one cloud: duplicates merged, points that were seen through removed."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.geometry.agreement import CONTRADICTS, MeasuredView, judge
 from reconx_ros.geometry.config import FusionConfig
 from reconx_ros.geometry.protocol import OBSERVED, GeometryEstimate, PointCloud, PointMap
+from reconx_ros.geometry.voxel_motion import move_groups
 from reconx_ros.geometry.voxel_store import Voxels
 from reconx_ros.geometry.voxels import LEAST_WEIGHT, sum_by_voxel, voxel_keys
 from reconx_ros.keyframes.keyframe import Keyframe
@@ -43,14 +46,18 @@ class CloudFusion:
         self._config = config
         self._voxel_size = config.voxel_size * scale
         self._voxels = Voxels.empty()
+        self._next_id = 0
 
-    def add(self, keyframe: Keyframe, pointmap: PointMap, provenance: int = OBSERVED) -> NDArray[np.intp]:
+    def add(
+        self, keyframe: Keyframe, pointmap: PointMap, provenance: int = OBSERVED, group: int = 0
+    ) -> NDArray[np.intp]:
         """Remove what this view saw through, then merge it.
 
         Args:
             keyframe: the view.
             pointmap: its points.
             provenance: of the view; a voxel that was observed stays so.
+            group: the voxels it creates belong to; see ``move``.
 
         Returns:
             Rows of ``cloud()``, as it is now, that this view created. Removal moves rows: earlier
@@ -60,9 +67,11 @@ class CloudFusion:
             GeometryError: a point is too far from the origin for the voxel size.
         """
         self.carve(keyframe, pointmap)
-        return self.merge(keyframe, pointmap, provenance)
+        return self.merge(keyframe, pointmap, provenance, group)
 
-    def merge(self, keyframe: Keyframe, pointmap: PointMap, provenance: int = OBSERVED) -> NDArray[np.intp]:
+    def merge(
+        self, keyframe: Keyframe, pointmap: PointMap, provenance: int = OBSERVED, group: int = 0
+    ) -> NDArray[np.intp]:
         """Merge a view without removing what it saw through; arguments and result as in ``add``."""
         sums = sum_by_voxel(
             pointmap,
@@ -81,6 +90,8 @@ class CloudFusion:
                 np.ones(count, np.int32),
                 np.zeros(count, np.int32),
                 np.full(count, provenance, np.uint8),
+                self._new_ids(count),
+                np.full(count, group, np.int32),
             )
         )
 
@@ -124,15 +135,49 @@ class CloudFusion:
             cloud.views.copy(),
             np.zeros(len(cloud), np.int32),
             cloud.provenance.copy(),
+            self._new_ids(len(cloud)),
+            np.zeros(len(cloud), np.int32),
         )
         _, first = np.unique(saved.keys, return_index=True)
         saved.keep(np.sort(first))  # a finer cloud: one point a voxel
         self._voxels = Voxels.empty()
         self._insert(saved)
 
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """[N] int64, for each row of ``cloud()`` the number the point keeps for life."""
+        return self._voxels.ids.copy()
+
+    def take(self, group: int) -> Voxels:
+        """Remove and return the voxels of a group; ``put`` brings them back."""
+        mine = self._voxels.group == group
+        taken = self._voxels.select(mine)
+        self._voxels.keep(~mine)
+        return taken
+
+    def put(self, voxels: Voxels) -> None:
+        """Bring back what ``take`` gave; voxels seen anew meanwhile merge with them."""
+        self._insert(voxels)
+
+    def remove(self, rows: NDArray[np.bool_]) -> None:
+        """Remove the points at ``rows``, a mask over ``cloud()``."""
+        self._voxels.keep(~rows)
+
+    def move(self, motions: Mapping[int, NDArray[np.float64]]) -> None:
+        """Move each group by its rigid motion [4, 4]; points that meet in a voxel become one.
+
+        Raises:
+            GeometryError: a point would be too far from the origin for the voxel size.
+        """
+        self._voxels = move_groups(self._voxels, motions, self._voxel_size)
+
     def __len__(self) -> int:
         """Return the number of points."""
         return len(self._voxels)
+
+    def _new_ids(self, count: int) -> NDArray[np.int64]:
+        begin, self._next_id = self._next_id, self._next_id + count
+        return np.arange(begin, self._next_id)
 
     def _insert(self, new: Voxels) -> NDArray[np.intp]:
         """Merge ``new`` (distinct keys) and return the rows it created."""

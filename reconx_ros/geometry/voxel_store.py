@@ -17,6 +17,8 @@ class Voxels:
         views: [N] int32, how many views saw it.
         through: [N] int32, how many views saw through it.
         provenance: [N] uint8.
+        ids: [N] int64, distinct; a voxel keeps its id for life.
+        group: [N] int32, the group (submap) that created it, and moves with it.
     """
 
     keys: NDArray[np.int64]
@@ -25,6 +27,8 @@ class Voxels:
     views: NDArray[np.int32]
     through: NDArray[np.int32]
     provenance: NDArray[np.uint8]
+    ids: NDArray[np.int64]
+    group: NDArray[np.int32]
 
     def __len__(self) -> int:
         """Return N."""
@@ -34,8 +38,8 @@ class Voxels:
     def empty() -> "Voxels":
         """Return no voxels."""
         none = np.empty(0, np.int32)
-        keys, provenance = np.empty(0, np.int64), np.empty(0, np.uint8)
-        return Voxels(keys, np.empty(0), np.empty((0, 9)), none, none, provenance)
+        long, provenance = np.empty(0, np.int64), np.empty(0, np.uint8)
+        return Voxels(long, np.empty(0), np.empty((0, 9)), none, none, provenance, long, none)
 
     def means(self) -> NDArray[np.float64]:
         """Return the weighted means [N, 9] of position, colour and normal."""
@@ -46,8 +50,15 @@ class Voxels:
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name)[rows])
 
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "Voxels":
+        """Return a copy of ``rows`` (mask or indices)."""
+        return Voxels(*(getattr(self, field.name)[rows].copy() for field in fields(self)))
+
     def insert(self, new: "Voxels") -> None:
-        """Merge ``new`` into the voxels of equal key; the others are appended in their order."""
+        """Merge ``new`` into the voxels of equal key; the others are appended in their order.
+
+        A voxel that is there already keeps its id and group.
+        """
         _, here, there = np.intersect1d(self.keys, new.keys, assume_unique=True, return_indices=True)
         for name in ("weight", "values", "views", "through"):
             getattr(self, name)[here] += getattr(new, name)[there]

@@ -1,43 +1,72 @@
 """The live map: keyframes come one by one, the map is valid after every step."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reconx_ros.config import ReconxConfig
+from reconx_ros.errors import MapError
 from reconx_ros.geometry.choose import choose_geometry
 from reconx_ros.geometry.fusion import CloudFusion
-from reconx_ros.geometry.protocol import GeometryEstimate, PointCloud, PointMap
+from reconx_ros.geometry.protocol import OBSERVED, GeometryEstimate, PointCloud, PointMap
 from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.mapping.archive import Archive, RestingSubmap
+from reconx_ros.mapping.live_gaussians import LiveGaussians
 from reconx_ros.mapping.reconstruction import Reconstruction
+from reconx_ros.mapping.submaps import LOADED, Submaps
+from reconx_ros.mapping.whole import whole_map
 from reconx_ros.progress import Progress, Silent
-from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.initialise import initialise
-from reconx_ros.splatting.optimise import GaussianOptimiser, OptimisationReport
-from reconx_ros.splatting.views import observed_views
+from reconx_ros.splatting.optimise import OptimisationReport
+from reconx_ros.splatting.views import observed_view
 from reconx_ros.stopwatch import Stopwatch
+
+Array = NDArray[np.float64]
 
 
 class IncrementalMapper:
-    """Grows a Gaussian map keyframe by keyframe.
+    """Grows a Gaussian map keyframe by keyframe, in bounded memory.
 
     ``add`` brings in what a view sees for the first time, ``refine`` optimises for a bounded time,
-    ``snapshot`` gives the map as it is now.
+    ``snapshot`` gives the map as it is now, ``correct`` moves it where poses were wrong. Submaps far
+    from the newest keyframe rest on disk (``config.mapping``).
+
+    Args:
+        config: every stage's settings.
+        scratch: folder for submaps that rest on disk; ``None`` for a temporary one.
     """
 
-    def __init__(self, config: ReconxConfig) -> None:
-        self.config = config
+    def __init__(self, config: ReconxConfig, scratch: Path | None = None) -> None:
+        self.config, self._scratch = config, scratch
         self.reset()
 
     def reset(self) -> None:
         """Forget the map and all keyframes."""
+        fusion = self.config.geometry.fusion
         self._keyframes: list[Keyframe] = []
-        self._fusion = CloudFusion(self.config.geometry.fusion)
-        self._optimiser: GaussianOptimiser | None = None
+        self._fusion = CloudFusion(fusion)
+        self._gaussians = LiveGaussians(self.config)
+        self._submaps = Submaps(self.config.mapping)
+        self._archive = Archive(self._scratch, fusion.voxel_size)
+        self._groups: dict[str, int] = {}
+        self._poses: dict[str, Array] = {}
         self._watch = Stopwatch()
         self._metric = True
         self._report: dict[str, Any] = {}
+
+    @property
+    def ids(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Ids of the points and of the Gaussians in memory, in the order of ``snapshot(whole=False)``."""
+        return self._fusion.ids, self._gaussians.ids.copy()
+
+    @property
+    def submaps(self) -> tuple[int, int]:
+        """Number of submaps, and of those that rest on disk."""
+        return len(self._submaps.all), len(self._archive)
 
     def add(self, keyframe: Keyframe) -> PointMap:
         """Take in ``keyframe``: its geometry, its new points, and Gaussians for those.
@@ -47,61 +76,153 @@ class IncrementalMapper:
 
         Raises:
             GeometryError: no geometry can be made of it; the map is as it was before.
+            MapError: a submap cannot be put to disk or read back; the keyframe is in the map.
         """
         views = [*self._keyframes, keyframe]
         with self._watch.stage("geometry"):
             geometry = choose_geometry(self.config.geometry, views)
             estimate = geometry.estimate(views, Silent(), only=[len(views) - 1])
-            rows = self._fusion.add(estimate.keyframes[0], estimate.pointmaps[0])
-        self._keyframes.append(estimate.keyframes[0])
+            taken, pointmap = estimate.keyframes[0], estimate.pointmaps[0]
+            rows = self._fusion.add(taken, pointmap, OBSERVED, self._submaps.next(taken.camera))
+        self._enter(taken)
         self._metric = estimate.metric
         with self._watch.stage("splatting"):
             self._grow(estimate, rows)
-        return estimate.pointmaps[0]
+        with self._watch.stage("submaps"):
+            self._page()
+        return pointmap
 
     def refine(self, seconds: float, progress: Progress | None = None) -> OptimisationReport | None:
         """Optimise for at most ``seconds``; nothing happens before the first keyframe."""
-        if self._optimiser is None:
-            return None
         with self._watch.stage("splatting"):
-            report = self._optimiser.run(seconds=seconds, progress=progress or Silent())
-        self._report = asdict(report)
+            report = self._gaussians.refine(seconds, progress or Silent())
+        if report is not None:
+            self._report = asdict(report)
         return report
 
-    def snapshot(self) -> Reconstruction | None:
-        """Return the map as it is now, or ``None`` before the first keyframe."""
-        if self._optimiser is None:
+    def snapshot(self, whole: bool = True) -> Reconstruction | None:
+        """Return the map as it is now, or ``None`` before the first keyframe.
+
+        Args:
+            whole: with the submaps that rest on disk; else what is near, in the order of ``ids``.
+
+        Raises:
+            MapError: a submap cannot be read back.
+        """
+        live = self._gaussians.snapshot()
+        if live is None:
             return None
         report = {"seconds": dict(self._watch.seconds), "optimisation": self._report, "partial": False}
-        return Reconstruction(
-            self._optimiser.gaussians(),
-            self._fusion.cloud(),
-            tuple(self._keyframes),
-            self._metric,
-            self._optimiser.appearance(),
-            report,
+        near = Reconstruction(
+            live[0], self._fusion.cloud(), tuple(self._keyframes), self._metric, live[1], report
         )
+        return whole_map(near, self._archive, self.config) if whole and len(self._archive) else near
 
     def load(self, reconstruction: Reconstruction) -> None:
         """Replace the map by ``reconstruction``; mapping goes on from there."""
         self.reset()
         self._fusion.restore(reconstruction.cloud)
-        self._optimiser = self._start(reconstruction.gaussians)
+        self._gaussians.add(reconstruction.gaussians, LOADED)
         self._metric = reconstruction.metric
 
-    def _start(self, gaussians: GaussianMap) -> GaussianOptimiser:
-        return GaussianOptimiser(gaussians, self.config.splatting, self.config.device)
+    def correct(self, poses: Mapping[str, Array]) -> int:
+        """Move the map where poses of keyframes were corrected (a loop was closed).
 
-    def _grow(self, estimate: GeometryEstimate, rows: np.ndarray[Any, np.dtype[np.intp]]) -> None:
+        Each submap moves rigidly with its points, Gaussians and views; see ``Submaps.motions``.
+
+        Args:
+            poses: corrected world_from_camera [4, 4] by name of keyframe; unknown names are ignored.
+
+        Returns:
+            The number of submaps moved.
+
+        Raises:
+            GeometryError: a point would be too far from the origin of the world; nothing moved.
+        """
+        motions = self._submaps.motions(self._poses, poses)
+        self._fusion.move(motions)
+        self._gaussians.move(motions, self._groups)
+        self._archive.move(motions)
+        self._submaps.moved(motions)
+        for name, group in self._groups.items():
+            if group in motions:
+                self._poses[name] = motions[group] @ self._poses[name]
+        self._keyframes = [replace(k, camera=k.camera.moved(self._poses[k.name])) for k in self._keyframes]
+        return len(motions)
+
+    def clear_box(self, low: Array, high: Array) -> int:
+        """Remove points and Gaussians whose centres lie in the box [low, high]; return their number.
+
+        Raises:
+            MapError: a submap cannot be read back or put to disk.
+        """
+        for number in self._archive:
+            self._awake(number)
+        points = _inside(self._fusion.cloud().points, low, high)
+        self._fusion.remove(points)
+        live = self._gaussians.snapshot()
+        removed = 0 if live is None else self._gaussians.remove(_inside(live[0].means, low, high))
+        self._page()
+        return removed + int(np.count_nonzero(points))
+
+    def _enter(self, keyframe: Keyframe) -> None:
+        """Note a keyframe and the submap it belongs to."""
+        submap = self._submaps.assign(keyframe.name, keyframe.camera)
+        self._groups[keyframe.name] = submap.number
+        self._poses[keyframe.name] = keyframe.camera.world_from_camera
+        self._keyframes.append(keyframe)
+
+    def _grow(self, estimate: GeometryEstimate, rows: NDArray[np.intp]) -> None:
+        keyframe, pointmap = estimate.keyframes[0], estimate.pointmaps[0]
         new = _rows(self._fusion.cloud(), rows)
-        if self._optimiser is None:
-            self._optimiser = self._start(initialise(new, self.config.splatting))
-        elif len(new):
-            self._optimiser.add_gaussians(initialise(new, self.config.splatting))
-        self._optimiser.add_views(observed_views(estimate))
+        if len(new):
+            group = self._groups[keyframe.name]
+            self._gaussians.add(initialise(new, self.config.splatting), group)
+        self._gaussians.add_view(keyframe.name, observed_view(keyframe, pointmap))
+
+    def _page(self) -> None:
+        """Put far submaps to disk and fetch near ones."""
+        wanted = self._submaps.active()
+        for number in self._archive:
+            if number in wanted:
+                self._awake(number)
+        for number in set(self._groups.values()) - wanted - set(self._archive):
+            self._rest(number)
+
+    def _rest(self, number: int) -> None:
+        mine = [k for k in self._keyframes if self._groups[k.name] == number]
+        names = [k.name for k in mine]
+        taken = self._gaussians.take(number, names)
+        resting = RestingSubmap(tuple(mine), self._fusion.take(number), taken)
+        self._keyframes = [k for k in self._keyframes if self._groups[k.name] != number]
+        try:
+            self._archive.store(number, resting)
+        except MapError:
+            self._put_back(number, resting)
+            raise
+
+    def _awake(self, number: int) -> None:
+        submap = self._archive.read(number)
+        self._archive.remove(number)
+        self._put_back(number, submap)
+
+    def _put_back(self, number: int, submap: RestingSubmap) -> None:
+        self._fusion.put(submap.voxels)
+        self._keyframes += submap.keyframes
+        if submap.taken is not None:
+            self._gaussians.add(submap.taken.gaussians, number, submap.taken.ids)
+        for keyframe in submap.keyframes:
+            views = [keyframe, *(k for k in self._keyframes if k is not keyframe)]
+            geometry = choose_geometry(self.config.geometry, views)
+            estimate = geometry.estimate(views, Silent(), only=[0])
+            self._gaussians.add_view(keyframe.name, observed_view(keyframe, estimate.pointmaps[0]))
 
 
-def _rows(cloud: PointCloud, rows: np.ndarray[Any, np.dtype[np.intp]]) -> PointCloud:
+def _inside(points: NDArray[np.float32], low: Array, high: Array) -> NDArray[np.bool_]:
+    return np.asarray(((points >= low) & (points <= high)).all(axis=1))
+
+
+def _rows(cloud: PointCloud, rows: NDArray[np.intp]) -> PointCloud:
     return PointCloud(
         cloud.points[rows],
         cloud.colors[rows],

@@ -5,7 +5,7 @@ developed like the views near it. Nothing of the new view itself is used.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,30 @@ class Appearance:
         """Return the appearance of a map whose views are not known: colours as they are, black behind."""
         none = np.zeros((0, 3), np.float32)
         return Appearance(none, none, none, none, np.zeros(3, np.float32))
+
+    def select(self, views: Sequence[int]) -> "Appearance":
+        """Return the appearance of some of the views."""
+        rows = list(views)
+        return Appearance(
+            self.centres[rows], self.directions[rows], self.gains[rows], self.biases[rows], self.background
+        )
+
+    def joined(self, other: "Appearance") -> "Appearance":
+        """Return the views of both; the background stays this one's."""
+        return Appearance(
+            np.concatenate([self.centres, other.centres]),
+            np.concatenate([self.directions, other.directions]),
+            np.concatenate([self.gains, other.gains]),
+            np.concatenate([self.biases, other.biases]),
+            self.background,
+        )
+
+    def moved(self, motion: NDArray[np.float64]) -> "Appearance":
+        """Return the appearance with its views moved by a rigid ``motion`` [4, 4]."""
+        rotation, shift = motion[:3, :3], motion[:3, 3]
+        centres = (self.centres @ rotation.T + shift).astype(np.float32)
+        directions = (self.directions @ rotation.T).astype(np.float32)
+        return replace(self, centres=centres, directions=directions)
 
     def exposure(self, camera: Camera) -> tuple[Floats, Floats]:
         """Return gain and bias [3] for ``camera``, from the views near it.

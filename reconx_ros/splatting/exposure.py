@@ -26,6 +26,12 @@ class Exposures:
         self._second = torch.cat([self._second, fresh])
         self._steps = torch.cat([self._steps, fresh[:, 0, 0]])
 
+    def keep(self, views: list[int]) -> None:
+        """Drop all views but these, in this order."""
+        self.values, self._first, self._second, self._steps = (
+            tensor[views] for tensor in (self.values, self._first, self._second, self._steps)
+        )
+
     def leaf(self, view: int) -> torch.Tensor:
         """Return gain and bias [2, 3] of ``view`` as a tensor that gathers a gradient."""
         return self.values[view].clone().requires_grad_()

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
 from reconx_ros.errors import SplattingError
@@ -110,20 +112,50 @@ class GaussianOptimiser:
         """
         self._views.add(views)
 
-    def add_gaussians(self, gaussians: GaussianMap) -> None:
+    def add_gaussians(self, gaussians: GaussianMap) -> NDArray[np.intp]:
         """Add Gaussians; where the cap is exceeded, old and new are thinned out alike.
 
         The schedule of the learning rates is set back in proportion to what is new.
 
+        Returns:
+            The rows kept of the map followed by ``gaussians``, ascending: the map's rows from now on.
+
         Raises:
             SplattingError: numbers that are not finite, or another SH degree; nothing is added then.
         """
-        if len(gaussians) == 0:
-            return
         before = len(self._state)
-        kept = self._state.add(gaussians)
+        if len(gaussians) == 0:
+            return np.arange(before)
+        rows = self._state.add(gaussians)
         self._clock *= before / (before + len(gaussians))
-        self._views.rearrange(kept, len(self._state))
+        self._views.rearrange(rows[rows < before], len(self._state))
+        return rows
+
+    def keep_gaussians(self, rows: NDArray[np.intp]) -> None:
+        """Drop all Gaussians but those at ``rows``, at least one, in this order."""
+        self._state.keep(rows)
+        self._views.rearrange(rows, len(rows))
+
+    def keep_views(self, views: list[int]) -> None:
+        """Stop training on all views but these; they are numbered anew in this order."""
+        self._views.keep(views)
+
+    def move(self, rows: NDArray[np.intp], views: list[int], motion: NDArray[np.float64]) -> None:
+        """Move the Gaussians at ``rows`` and the cameras of ``views`` by a rigid ``motion`` [4, 4]."""
+        self._state.move(rows, motion)
+        for view in views:
+            camera = self._views.cameras[view]
+            self._views.cameras[view] = camera.moved(motion @ camera.world_from_camera)
+
+    @property
+    def first_rows(self) -> NDArray[np.intp]:
+        """The rows of the map it started from that the cap let in, ascending."""
+        return self._state.first_rows
+
+    @property
+    def view_count(self) -> int:
+        """Views trained on; a view without any weight is none."""
+        return len(self._views)
 
     def run(
         self, steps: int | None = None, seconds: float | None = None, progress: Progress | None = None

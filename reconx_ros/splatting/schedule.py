@@ -28,6 +28,13 @@ class ViewSchedule:
         self._count += count
         self._queue = []
 
+    def keep(self, views: list[int]) -> None:
+        """Drop all views but these; they are counted anew in this order."""
+        place = {view: index for index, view in enumerate(views)}
+        self._new = [place[view] for view in self._new if view in place]
+        self._left = self._left if self._new else 0
+        self._count, self._queue = len(views), []
+
     def draw(self) -> int:
         """Return the index of the next view; at least one must have been added."""
         if self._left > 0:

@@ -13,6 +13,7 @@ from reconx_ros.splatting.config import SplattingConfig
 from reconx_ros.splatting.gaussians import Floats, GaussianMap
 from reconx_ros.splatting.initialise import thin
 from reconx_ros.splatting.limits import limit_scales, scale_ceiling, scene_extent
+from reconx_ros.splatting.motion import move_rows
 from reconx_ros.splatting.parameters import GaussianParameters
 
 MAX_OPACITY_LOGIT = 12.0
@@ -27,6 +28,7 @@ class GaussianState:
         provenance: [N] uint8.
         extent: of the scene, in world units.
         dropped: Gaussians the cap kept out so far.
+        first_rows: the rows of the first map that the cap let in.
         repaired: parameter rows, summed over steps, whose gradient was not finite and was dropped.
     """
 
@@ -34,7 +36,7 @@ class GaussianState:
         check_gaussians(gaussians)
         self._config, self._device = config, device
         self.dropped = self.repaired = 0
-        gaussians, _ = self._capped(gaussians)
+        gaussians, self.first_rows = self._capped(gaussians)
         self._adopt(gaussians)
         self._ceiling = scale_ceiling(self.parameters.log_scales, config.limits, self.extent)
         self._adam = GaussianAdam(self.parameters)
@@ -47,7 +49,7 @@ class GaussianState:
         """Add Gaussians; where the cap is exceeded, old and new are thinned out alike.
 
         Returns:
-            The rows of the old map that were kept, in order; the new ones follow behind.
+            The rows kept of the old map followed by the new one, ascending: the map's rows from now on.
 
         Raises:
             SplattingError: numbers that are not finite, or another SH degree; nothing is added then.
@@ -66,7 +68,18 @@ class GaussianState:
         fresh = scale_ceiling(self.parameters.log_scales[len(old) :], self._config.limits, self.extent)
         self._ceiling = torch.cat([self._ceiling[kept], fresh])
         self._adam.rearrange(kept, added)
-        return old
+        return rows
+
+    def keep(self, rows: NDArray[np.intp]) -> None:
+        """Drop all Gaussians but those at ``rows``, at least one, in this order."""
+        self._adopt(self.snapshot(self.point_confidence).select(rows))
+        kept = torch.from_numpy(rows).to(self._device)
+        self._ceiling = self._ceiling[kept]
+        self._adam.rearrange(kept, 0)
+
+    def move(self, rows: NDArray[np.intp], motion: NDArray[np.float64]) -> None:
+        """Move the Gaussians at ``rows`` by a rigid ``motion`` [4, 4]."""
+        move_rows(self.parameters, torch.from_numpy(rows).to(self._device), motion)
 
     @torch.no_grad()
     def step(self, visible: torch.Tensor, rates: Rates) -> None:

@@ -63,6 +63,16 @@ class TrainingSet:
             self.exposures.add(len(used))
             self.schedule.add(len(used))
 
+    def keep(self, views: list[int]) -> None:
+        """Drop all views but these, in this order."""
+        place = {view: index for index, view in enumerate(views)}
+        self.cameras = [self.cameras[view] for view in views]
+        self.targets = [self.targets[view] for view in views]
+        self._evidence = [self._evidence[view] for view in views]
+        self._oldest = [place[view] for view in self._oldest if view in place]
+        self.exposures.keep(views)
+        self.schedule.keep(views)
+
     def rearrange(self, kept: NDArray[np.intp], count: int) -> None:
         """Keep the evidence on the Gaussians ``kept`` of a map that has ``count`` now."""
         for view, evidence in enumerate(self._evidence):
