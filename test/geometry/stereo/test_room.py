@@ -40,7 +40,7 @@ def test_a_textured_wall_is_found_to_a_fraction_of_a_pixel(
         error = errors(view, pointmap)
         assert len(error) > 0.5 * view.depth.size
         assert np.median(error) < 0.007
-        assert (error > 0.05).mean() < 0.02
+        assert (error > 0.05).mean() < 0.05
 
 
 def test_no_confident_point_lies_between_a_box_and_the_wall_behind(room: Make, camera_at: Make) -> None:
