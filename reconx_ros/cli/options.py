@@ -21,7 +21,7 @@ def config_options(command: Command) -> Command:
             ),
             click.option(
                 "--geometry",
-                type=click.Choice(["auto", "rgbd", "plane-sweep"]),
+                type=click.Choice(["auto", "rgbd", "plane-sweep", "sparse"]),
                 help="Where depth comes from.",
             ),
             click.option(

@@ -21,9 +21,16 @@ def _plane_sweep(config: GeometryConfig, metric: bool) -> Geometry:
     return PlaneSweepGeometry(config.plane_sweep, metric)
 
 
+def _sparse(config: GeometryConfig, metric: bool) -> Geometry:
+    from reconx_ros.geometry.sparse.room import SparseGeometry  # noqa: PLC0415 - as above
+
+    return SparseGeometry(config.sparse, metric)
+
+
 ROOMS: dict[str, Callable[[GeometryConfig, bool], Geometry]] = {
     "rgbd": _rgbd,
     "plane-sweep": _plane_sweep,
+    "sparse": _sparse,
 }
 """Every geometry room by the name of its method."""
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from reconx_ros.geometry.sparse.config import SparseConfig
 from reconx_ros.settings import Settings
 
 
@@ -45,7 +46,8 @@ class FusionConfig(Settings):
 class GeometryConfig(Settings):
     """Step 1: which geometry, and its settings."""
 
-    method: Literal["auto", "rgbd", "plane-sweep"] = "auto"
+    method: Literal["auto", "rgbd", "plane-sweep", "sparse"] = "auto"
     rgbd: RgbdConfig = RgbdConfig()
     plane_sweep: PlaneSweepConfig = PlaneSweepConfig()
+    sparse: SparseConfig = SparseConfig()
     fusion: FusionConfig = FusionConfig()

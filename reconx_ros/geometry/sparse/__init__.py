@@ -1,0 +1,1 @@
+"""Sparse geometry: image features, matched between views and triangulated."""
