@@ -21,7 +21,7 @@ def config_options(command: Command) -> Command:
             ),
             click.option(
                 "--geometry",
-                type=click.Choice(["auto", "rgbd", "plane-sweep", "sparse"]),
+                type=click.Choice(["auto", "rgbd", "plane-sweep", "sparse", "dust3r"]),
                 help="Where depth comes from.",
             ),
             click.option(

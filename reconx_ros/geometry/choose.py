@@ -27,10 +27,17 @@ def _sparse(config: GeometryConfig, metric: bool) -> Geometry:
     return SparseGeometry(config.sparse, metric)
 
 
+def _dust3r(config: GeometryConfig, metric: bool) -> Geometry:
+    from reconx_ros.geometry.dust3r.room import Dust3rGeometry  # noqa: PLC0415 - torch loads with it
+
+    return Dust3rGeometry(config.dust3r, config.alignment, metric)
+
+
 ROOMS: dict[str, Callable[[GeometryConfig, bool], Geometry]] = {
     "rgbd": _rgbd,
     "plane-sweep": _plane_sweep,
     "sparse": _sparse,
+    "dust3r": _dust3r,
 }
 """Every geometry room by the name of its method."""
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from reconx_ros.geometry.align.config import AlignmentConfig
+from reconx_ros.geometry.dust3r.config import Dust3rConfig
 from reconx_ros.geometry.sparse.config import SparseConfig
 from reconx_ros.settings import Settings
 
@@ -46,8 +48,10 @@ class FusionConfig(Settings):
 class GeometryConfig(Settings):
     """Step 1: which geometry, and its settings."""
 
-    method: Literal["auto", "rgbd", "plane-sweep", "sparse"] = "auto"
+    method: Literal["auto", "rgbd", "plane-sweep", "sparse", "dust3r"] = "auto"
     rgbd: RgbdConfig = RgbdConfig()
     plane_sweep: PlaneSweepConfig = PlaneSweepConfig()
     sparse: SparseConfig = SparseConfig()
+    dust3r: Dust3rConfig = Dust3rConfig()
+    alignment: AlignmentConfig = AlignmentConfig()
     fusion: FusionConfig = FusionConfig()

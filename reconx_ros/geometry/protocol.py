@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from reconx_ros.camera import Camera
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.progress import Progress
 
@@ -36,6 +37,13 @@ class PointMap:
     def known(self) -> NDArray[np.bool_]:
         """[H, W] bool, where there is a point."""
         return np.isfinite(self.points[..., 2])
+
+    @staticmethod
+    def unknown(camera: Camera) -> "PointMap":
+        """Return a pointmap of the size of ``camera`` that knows nothing."""
+        shape = (camera.height, camera.width)
+        nothing = np.full((*shape, 3), np.nan, np.float32)
+        return PointMap(nothing, nothing.copy(), np.ones(shape, np.float32))
 
 
 @dataclass(frozen=True, eq=False)

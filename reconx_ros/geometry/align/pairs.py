@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from reconx_ros.errors import GeometryError
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.float32] | NDArray[np.float16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,8 +18,9 @@ class PairPointMaps:
     Attributes:
         first: index of the view in whose camera frame the points are.
         second: index of the other view.
-        points: [H, W, 3] float32 of the first view's pixels, then of the second's; NaN where unknown.
-        confidence: [H, W] float32 of each, C >= 1.
+        points: [H, W, 3] float32 or float16 of the first view's pixels, then of the second's; NaN where
+            unknown.
+        confidence: [H, W] float32 or float16 of each, C >= 1.
         metric: whether the points are in units of the world already; otherwise up to a scale.
     """
 
@@ -37,7 +38,7 @@ class PairPointMaps:
     @property
     def score(self) -> float:
         """Mean confidence of the first view times that of the second; C - 1 counts, unknown as 0."""
-        return float(np.prod([np.mean(c) - 1.0 for c in self.confidence]))
+        return float(np.prod([np.mean(c, dtype=np.float64) - 1.0 for c in self.confidence]))
 
 
 def check_pairs(pairs: Sequence[PairPointMaps], sizes: Sequence[tuple[int, int]]) -> None:
