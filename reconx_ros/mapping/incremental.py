@@ -20,6 +20,7 @@ from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.mapping.submaps import LOADED, Submaps
 from reconx_ros.mapping.whole import whole_map
 from reconx_ros.progress import Progress, Silent
+from reconx_ros.sources.rigid import rigid_inverse
 from reconx_ros.splatting.initialise import initialise
 from reconx_ros.splatting.optimise import OptimisationReport
 from reconx_ros.splatting.views import observed_view
@@ -150,20 +151,29 @@ class IncrementalMapper:
         self._keyframes = [replace(k, camera=k.camera.moved(self._poses[k.name])) for k in self._keyframes]
         return len(motions)
 
-    def clear_box(self, low: Array, high: Array) -> int:
-        """Remove points and Gaussians whose centres lie in the box [low, high]; return their number.
+    def clear_box(self, low: Array, high: Array, world_from_box: Array | None = None) -> int:
+        """Remove points and Gaussians whose centres lie in a box; return their number.
+
+        Args:
+            low: [3] smallest corner.
+            high: [3] largest corner.
+            world_from_box: [4, 4] frame of the corners and axes of the box; the world if ``None``.
 
         Raises:
             MapError: a submap cannot be read back or put to disk.
         """
         for number in self._archive:
             self._awake(number)
-        points = _inside(self._fusion.cloud().points, low, high)
+        box_from_world = rigid_inverse(np.eye(4) if world_from_box is None else world_from_box)
+        points = _inside(self._fusion.cloud().points, box_from_world, low, high)
         self._fusion.remove(points)
         live = self._gaussians.snapshot()
-        removed = 0 if live is None else self._gaussians.remove(_inside(live[0].means, low, high))
+        removed = 0 if live is None else self._remove(live[0].means, box_from_world, low, high)
         self._page()
         return removed + int(np.count_nonzero(points))
+
+    def _remove(self, means: NDArray[np.float32], box_from_world: Array, low: Array, high: Array) -> int:
+        return self._gaussians.remove(_inside(means, box_from_world, low, high))
 
     def _enter(self, keyframe: Keyframe) -> None:
         """Note a keyframe and the submap it belongs to."""
@@ -218,8 +228,11 @@ class IncrementalMapper:
             self._gaussians.add_view(keyframe.name, observed_view(keyframe, estimate.pointmaps[0]))
 
 
-def _inside(points: NDArray[np.float32], low: Array, high: Array) -> NDArray[np.bool_]:
-    return np.asarray(((points >= low) & (points <= high)).all(axis=1))
+def _inside(
+    points: NDArray[np.float32], box_from_world: Array, low: Array, high: Array
+) -> NDArray[np.bool_]:
+    local = points @ box_from_world[:3, :3].T + box_from_world[:3, 3]
+    return np.asarray(((local >= low) & (local <= high)).all(axis=1))
 
 
 def _rows(cloud: PointCloud, rows: NDArray[np.intp]) -> PointCloud:

@@ -4,9 +4,11 @@ import array
 from typing import Any
 
 import numpy as np
+from reconx_msgs.msg import CloudDelta
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
+from reconx_ros.ros.deltas import RowDelta
 from reconx_ros.ros.rows import Rows
 
 _FIELD_TYPES = {"<f4": PointField.FLOAT32, "|u1": PointField.UINT8, "<u4": PointField.UINT32}
@@ -48,6 +50,37 @@ def from_message(message: PointCloud2) -> Rows:
         }
     )
     return np.frombuffer(message.data, row, count=message.width * message.height)
+
+
+def delta_message(delta: RowDelta, header: Header) -> CloudDelta:
+    """Return changes of a cloud as a message."""
+    removed = array.array("I")
+    removed.frombytes(np.ascontiguousarray(delta.removed, np.uint32).tobytes())
+    return CloudDelta(
+        header=header,
+        version=delta.version,
+        base_version=delta.base_version,
+        count=delta.count,
+        checksum=delta.checksum,
+        removed=removed,
+        changed=to_message(delta.changed, header),
+    )
+
+
+def delta_from_message(message: CloudDelta) -> RowDelta:
+    """Return the changes that a message holds.
+
+    Raises:
+        ValueError: as ``from_message``.
+    """
+    return RowDelta(
+        message.version,
+        message.base_version,
+        message.count,
+        message.checksum,
+        np.array(message.removed, np.uint32),
+        from_message(message.changed),
+    )
 
 
 def _fields(row: np.dtype[Any]) -> list[PointField]:

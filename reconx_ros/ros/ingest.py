@@ -33,6 +33,7 @@ class IngestSettings:
         slop_s: seconds between colour and depth that still match.
         tf_timeout_s: seconds a frame may wait for its pose.
         backlog: keyframes the worker may be behind before new ones are left out.
+        first_number: of the frames, which are named by their numbers.
     """
 
     image_topic: str
@@ -41,6 +42,7 @@ class IngestSettings:
     slop_s: float = 0.05
     tf_timeout_s: float = 0.5
     backlog: int = 16
+    first_number: int = 0
 
 
 class Ingest:
@@ -107,7 +109,7 @@ class Ingest:
         if self.latest_ns is not None and envelope.stamp_ns < self.latest_ns - JUMP_S * 1e9:
             self._jump(envelope.stamp_ns)
         self.latest_ns = envelope.stamp_ns
-        name = f"{self.received['image'] - 1:06d}"
+        name = f"{self._settings.first_number + self.received['image'] - 1:06d}"
         if not self.paused:
             self._matcher.push_colour(envelope.stamp_ns, (name, envelope))
             self.advance()
@@ -154,6 +156,10 @@ class Ingest:
         """Start anew: nothing waits, nothing was selected."""
         self._matcher.clear()
         self._queue.clear()
+        self._judge.reset()
+
+    def moved(self) -> None:
+        """Judge new views afresh: the map was corrected, and with it where it was seen from."""
         self._judge.reset()
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from nav_msgs.msg import Odometry
+from nav_msgs.msg import Odometry, Path
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_policy_name_from_kind
@@ -44,9 +44,17 @@ class Inputs:
         parameters: transports, reliability.
         ingest: takes images and camera_info.
         poses: takes transforms and odometry.
+        trajectory: takes the path that SLAM has optimised.
     """
 
-    def __init__(self, node: Node, parameters: Parameters, ingest: Ingest, poses: LivePoses) -> None:
+    def __init__(
+        self,
+        node: Node,
+        parameters: Parameters,
+        ingest: Ingest,
+        poses: LivePoses,
+        trajectory: Callable[[Any], None] | None = None,
+    ) -> None:
         self._node, self._ingest = node, ingest
         self._qos = input_qos(parameters.input_qos)
         self._images: dict[str, list[Any]] = {"image": [], "depth": []}
@@ -58,6 +66,8 @@ class Inputs:
             ),
             self._subscribe(Odometry, "odom", poses.add_odometry, input_qos("best_effort")),
         ]
+        if trajectory is not None:
+            self._all.append(self._subscribe(Path, "trajectory", trajectory, reliable(1)))
         self._open_image("image", parameters.image_transport)
         self._open_info("camera_info", ingest.colour_info)
         if parameters.depth_mode != "none":

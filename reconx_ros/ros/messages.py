@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion
-from nav_msgs.msg import Path
+from nav_msgs.msg import OccupancyGrid, Path
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from reconx_ros.camera import Camera
+from reconx_ros.ros.occupancy import Grid
 from reconx_ros.sources.rigid import pose_from_matrix
 
 FRUSTUM_DEPTH = 0.15
@@ -61,6 +62,17 @@ def image_message(image: NDArray[np.uint8], head: Header) -> Image:
     height, width = image.shape[:2]
     data = array.array("B", image.tobytes())
     return Image(header=head, height=height, width=width, encoding="rgb8", step=3 * width, data=data)
+
+
+def grid_message(grid: Grid, head: Header) -> OccupancyGrid:
+    """Return a floor plan as ``nav_msgs/OccupancyGrid``."""
+    rows, columns = grid.cells.shape
+    message = OccupancyGrid(header=head, data=array.array("b", grid.cells.tobytes()))
+    message.info.map_load_time = head.stamp
+    message.info.resolution, message.info.width, message.info.height = grid.resolution, columns, rows
+    message.info.origin.position.x, message.info.origin.position.y = grid.origin.tolist()
+    message.info.origin.orientation.w = 1.0
+    return message
 
 
 def finite(value: float | None) -> float:

@@ -12,15 +12,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
-from rclpy.task import Future
-from reconx_msgs.srv import LoadMap, SaveMap
-from std_srvs.srv import SetBool, Trigger
 
 from reconx_ros.config import load_config
 from reconx_ros.errors import ReconxError
 from reconx_ros.ros.inputs import Inputs
-from reconx_ros.ros.link import Answer
 from reconx_ros.ros.parameters import declare, read
+from reconx_ros.ros.services import Services
 from reconx_ros.ros.session import Session
 from reconx_ros.ros.status import SilenceWatch, diagnostics, silence_line
 
@@ -43,7 +40,7 @@ class ReconxNode(LifecycleNode):
         self.session: Session | None = None
         self._inputs: Inputs | None = None
         self._timers: list[Any] = []
-        self._services_made: list[Any] = []
+        self._served: Services | None = None
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker, the outputs and the services."""
@@ -78,9 +75,9 @@ class ReconxNode(LifecycleNode):
         (log.info if answer.code in ("ok", "no_map") else log.error)(answer.message)
         if rclpy.ok():
             session.outputs.close()
-            for service in self._services_made:
-                self.destroy_service(service)
-        self._services_made.clear()
+            if self._served is not None:
+                self._served.close()
+        self._served = None
 
     def _attempt(self, transition: Callable[[], None]) -> TransitionCallbackReturn:
         """Run a transition; what a user can mend is one line, and the node stays where it was."""
@@ -96,21 +93,17 @@ class ReconxNode(LifecycleNode):
         file = Path(self.values.config_file).expanduser() if self.values.config_file else None
         config = load_config(self.values.preset, file)
         self.session = Session(self, self.values, config)
-        self._services_made = [
-            self.create_service(SaveMap, "~/save_map", self._on_save),
-            self.create_service(LoadMap, "~/load_map", self._on_load),
-            self.create_service(Trigger, "~/reset", self._on_reset),
-            self.create_service(SetBool, "~/pause", self._on_pause),
-        ]
+        self._served = Services(self, self.session)
         self.get_logger().info(f"configured; maps are saved to {self.session.folder}")
 
     def _activate(self) -> None:
         assert self.session is not None
-        self._inputs = Inputs(self, self.values, self.session.ingest, self.session.poses)
+        session = self.session
+        self._inputs = Inputs(self, self.values, session.ingest, session.poses, session.trajectory)
         needed = ("image", "camera_info") + (("depth",) if self.values.depth_mode == "required" else ())
         self._watch = SilenceWatch(needed)
         periods = {
-            self.session.ingest.advance: ADVANCE_S,
+            self.session.advance: ADVANCE_S,
             self._tell: 1 / self.values.status_rate,
             self._check: 1.0,
         }
@@ -160,52 +153,6 @@ class ReconxNode(LifecycleNode):
             kind: sorted(name for name, found in topics.items() if found & set(types))
             for kind, types in _TYPES.items()
         }
-
-    async def _on_save(self, request: SaveMap.Request, response: SaveMap.Response) -> SaveMap.Response:
-        session = self.session
-        assert session is not None
-        folder = Path(request.path).expanduser().absolute() if request.path else None
-        answer = await self._ask(lambda answered: session.save(folder, answered))
-        return _fill(response, answer)
-
-    async def _on_load(self, request: LoadMap.Request, response: LoadMap.Response) -> LoadMap.Response:
-        session = self.session
-        assert session is not None
-        folder = Path(request.path).expanduser().absolute() if request.path else None
-        answer = await self._ask(lambda answered: session.load(folder, answered))
-        return _fill(response, answer)
-
-    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        assert self.session is not None
-        self.session.reset()
-        response.success, response.message = True, "the map is empty"
-        return response
-
-    def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        assert self.session is not None
-        self.session.pause(request.data)
-        response.success, response.message = True, "paused" if request.data else "mapping"
-        return response
-
-    def _ask(self, ask: Callable[[Callable[[Answer], None]], None]) -> Future:
-        """Return a future of the worker's answer; the executor goes on meanwhile."""
-        future = Future(executor=self.executor)
-
-        def answered(answer: Answer) -> None:
-            future.set_result(answer)
-            if self.executor is not None:
-                self.executor.wake()
-
-        ask(answered)
-        return future
-
-
-def _fill(response: Any, answer: Answer) -> Any:  # noqa: ANN401
-    """Fill in a SaveMap or LoadMap response, whose codes have the names of ours."""
-    response.success = answer.code == "ok"
-    response.code = getattr(type(response), answer.code.upper(), type(response).FAILED)
-    response.message, response.path = answer.message, answer.path
-    return response
 
 
 def main(arguments: list[str] | None = None) -> int:

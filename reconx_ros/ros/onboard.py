@@ -1,13 +1,12 @@
 """The worker on this machine: a child process that is started, listened to and replaced when it dies."""
 
-import itertools
 import os
 import queue
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -19,16 +18,21 @@ from reconx_ros.ros.link import (
     AddKeyframe,
     Answer,
     Begin,
+    ClearBox,
     Command,
     Load,
     MapUpdate,
     Ready,
+    Reconstruct,
     Refused,
     Reply,
     Reset,
     Save,
     Stop,
 )
+
+REQUESTS = (Save, Load, Stop, ClearBox, Reconstruct)
+"""Commands that are answered."""
 
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 15.0)
 """Seconds before each restart of a worker that dies again without having given out a map."""
@@ -37,7 +41,7 @@ BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 15.0)
 class _Child:
     """One worker process and the two threads that talk with it."""
 
-    def __init__(self, received: Callable[[Reply], None]) -> None:
+    def __init__(self, received: Callable[[Reply], None], first: Iterator[Command]) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
@@ -47,7 +51,7 @@ class _Child:
                 start_new_session=True,  # a Ctrl-C on the terminal is the node's affair
             )
         self._connection = Connection(ours.detach())
-        self._received = received
+        self._received, self._first = received, first
         self.outbox: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         threading.Thread(target=self._write, name="worker-writer", daemon=True).start()
 
@@ -62,6 +66,8 @@ class _Child:
 
     def _write(self) -> None:
         try:
+            for first in self._first:
+                self._connection.send(first)
             while (command := self.outbox.get()) is not None:
                 self._connection.send(command)
         except OSError:
@@ -75,17 +81,27 @@ class OnboardWorker:
         begin: how to map.
         received: called with every reply, in a thread of the link.
         log: called with a line when the worker dies.
+        journal: what a worker that starts is told first; one in memory if ``None``.
+
+    Attributes:
+        restarts: workers started after the first.
     """
 
-    def __init__(self, begin: Begin, received: Callable[[Reply], None], log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        begin: Begin,
+        received: Callable[[Reply], None],
+        log: Callable[[str], None],
+        journal: Journal | None = None,
+    ) -> None:
         self._received, self._log = received, log
-        self._journal = Journal(begin)
+        self._journal = Journal(begin) if journal is None else journal
         self._requests: dict[int, Command] = {}
         self._outstanding: set[str] = set()
         self._lock = threading.Lock()
         self._child: _Child | None = None
         self._state = "starting"
-        self._deaths = 0
+        self._deaths = self.restarts = 0
         self._ended = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker-link", daemon=True)
@@ -121,13 +137,13 @@ class OnboardWorker:
                 self._outstanding.add(command.keyframe.name)
             elif isinstance(command, Reset):
                 self._outstanding.clear()
-            elif isinstance(command, Save | Load | Stop) and child is not None:
+            elif isinstance(command, REQUESTS) and child is not None:
                 self._requests[command.request] = command
             if isinstance(command, Stop):
                 self._closing.set()
             if child is not None:
                 child.outbox.put(command)
-        if child is None and isinstance(command, Save | Load | Stop):
+        if child is None and isinstance(command, REQUESTS):
             self._received(Answer(command.request, "failed", "the worker is not running; try again"))
 
     def kill(self) -> None:
@@ -155,10 +171,7 @@ class OnboardWorker:
         """Start a worker, bring it up to date, and listen until it ends."""
         with self._lock:
             self._state = "starting"
-            child = _Child(self._take)
-            for command in self._journal.replay():
-                child.outbox.put(command)
-            self._child = child
+            self._child = child = _Child(self._take, self._journal.replay())
         code = child.listen()
         with self._lock:
             self._child = None
@@ -170,6 +183,7 @@ class OnboardWorker:
     def _mourn(self, code: int) -> None:
         self._state = "lost"
         self._deaths += 1
+        self.restarts += 1
         kept = f"{len(self._journal)} keyframes are kept"
         if self._deaths > len(BACKOFF_S):
             self._log(f"the worker died again ({_cause(code)}); giving up after {self._deaths}; {kept}")
@@ -197,11 +211,6 @@ class OnboardWorker:
             command = self._requests.pop(answer.request, None)
             if isinstance(command, Load) and answer.code == "ok":
                 self._journal.loaded(Path(answer.path))
-
-
-def request_numbers() -> "itertools.count[int]":
-    """Return numbers for requests; 0 is the link's own."""
-    return itertools.count(1)
 
 
 def _environment() -> dict[str, str]:

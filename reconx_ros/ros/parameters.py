@@ -62,12 +62,22 @@ SPECS = (
     Spec("odom_frame", "odom", "The world where TF does not join the map frame to the camera."),
     Spec("base_frame", "base_link", "Child frame of odometry messages that name none."),
     Spec("pose_source", "auto", "Poses: TF, odometry, or TF first.", choices=("auto", "tf", "odom")),
+    Spec(
+        "loop_closure",
+        "spread",
+        "What a jump of map -> odom moves: the way since the last one, all of it alike, or nothing.",
+        choices=("spread", "rigid", "ignore"),
+    ),
+    Spec("loop_min_shift", 0.05, "Metres from which a change of map -> odom is a jump.", 0.0, 10.0),
+    Spec("loop_min_turn", 1.0, "Degrees from which a change of map -> odom is a jump.", 0.0, 180.0),
     Spec("slop", 0.05, "Seconds between colour and depth that still match.", 0.0, 1.0),
     Spec("tf_timeout", 0.5, "Seconds a frame waits for its pose.", 0.0, 10.0),
     Spec("max_pose_gap", 0.5, "Seconds between two poses over which is still interpolated.", 0.0, 10.0),
     Spec("preset", "fast", "Quality of the map against time.", choices=PRESETS),
     Spec("config_file", "", "YAML file of stage settings over the preset; empty: none."),
     Spec("output", "", "Folder maps are saved to; empty: a new one in $ROS_HOME/reconx (~/.ros/reconx)."),
+    Spec("journal", True, "Write keyframes to the output folder first, so that a crash loses none."),
+    Spec("resume", True, "Go on with the unfinished run that the output folder holds."),
     Spec("autostart", True, "Configure and activate at once, without a lifecycle manager."),
     Spec("autosave", True, "Save the map when the node ends.", live=True),
     Spec("min_keyframes", 3, "Keyframes before the first map is published.", 1, 100),
@@ -81,6 +91,10 @@ SPECS = (
         "Also publish points that no camera saw. Not for planning: they may be wrong.",
         live=True,
     ),
+    Spec("occupancy_grid", False, "Publish a floor plan for Nav2's static layer."),
+    Spec("grid_resolution", 0.05, "Metres a cell of the floor plan.", 0.01, 1.0),
+    Spec("grid_min_height", 0.1, "Metres above the map's origin; what is lower is floor.", -10.0, 10.0),
+    Spec("grid_max_height", 1.8, "Metres; what is higher is no obstacle.", -10.0, 100.0),
 )  # fmt: skip
 
 
@@ -96,12 +110,17 @@ class Parameters:
     odom_frame: str
     base_frame: str
     pose_source: Any
+    loop_closure: Any
+    loop_min_shift: float
+    loop_min_turn: float
     slop: float
     tf_timeout: float
     max_pose_gap: float
     preset: str
     config_file: str
     output: str
+    journal: bool
+    resume: bool
     autostart: bool
     autosave: bool
     min_keyframes: int
@@ -110,6 +129,10 @@ class Parameters:
     status_rate: float
     min_confidence: float
     publish_generated_points: bool
+    occupancy_grid: bool
+    grid_resolution: float
+    grid_min_height: float
+    grid_max_height: float
 
     @property
     def output_folder(self) -> Path:

@@ -1,12 +1,13 @@
 """Where the camera was when an image was taken: from live TF or odometry, at the image's stamp."""
 
+from collections import deque
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reconx_ros.sources.transform_messages import TransformMessages
+from reconx_ros.sources.transform_messages import TransformMessages, stamp_ns
 from reconx_ros.sources.transforms import Reason, TransformError, TransformTree
 
 Array = NDArray[np.float64]
@@ -15,6 +16,9 @@ PoseKind = Literal["auto", "tf", "odom"]
 
 HISTORY_S = 30.0
 """Seconds of moving transforms kept; longer than any image waits."""
+
+COVARIANCES = 200
+"""Covariances of odometry kept: a few seconds of them."""
 
 _UNREACHED = (Reason.UNKNOWN_FRAME, Reason.NOT_CONNECTED)
 
@@ -47,6 +51,15 @@ class PoseSource(Protocol):
     def extrinsic(self, target: str, source: str, stamp: int) -> Array:
         """Return target_from_source [4, 4] at ``stamp`` (ns) or raise ``TransformError``."""
 
+    def odom_in_world(self, stamp: int | None) -> Array | None:
+        """Return world_from_odom [4, 4] at ``stamp`` (the newest if ``None``); ``None`` without one."""
+
+    def base_from_camera(self, camera_frame: str, stamp: int) -> Array | None:
+        """Return base_from_camera [4, 4] at ``stamp``, ``None`` where it is not known."""
+
+    def covariance(self, stamp: int) -> Array | None:
+        """Return the [6, 6] covariance of odometry about ``stamp``, ``None`` where nobody gives one."""
+
     def clear(self) -> None:
         """Forget moving transforms (time jumped)."""
 
@@ -66,6 +79,7 @@ class LivePoses(TransformMessages):
         self.world = ""
         self._frames, self._kind = frames, kind
         self._tree: TransformTree | None = None
+        self._covariances: deque[tuple[int, Array]] = deque(maxlen=COVARIANCES)
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -107,10 +121,42 @@ class LivePoses(TransformMessages):
         """Return target_from_source [4, 4] over TF at ``stamp``."""
         return self.tf.lookup(target, source, stamp, self._frames.max_gap_s)
 
+    def odom_in_world(self, stamp: int | None) -> Array | None:
+        """Return world_from_odom [4, 4] at ``stamp``, or the newest; ``None`` where there is none."""
+        odom = self._frames.odom_frame
+        if self._tree is not self.tf or self.world in ("", odom):
+            return None
+        newest = self.tf.newest(odom) or 0  # static where it has no stamp
+        at = newest if stamp is None or newest == 0 else min(stamp, newest)
+        try:
+            return self.tf.lookup(self.world, odom, at)
+        except TransformError:
+            return None
+
+    def base_from_camera(self, camera_frame: str, stamp: int) -> Array | None:
+        """Return base_from_camera [4, 4] at ``stamp``, ``None`` where it is not known."""
+        try:
+            return self.tf.lookup(self._frames.base_frame, camera_frame, stamp)
+        except TransformError:
+            return None
+
+    def add_odometry(self, message: Any) -> None:  # noqa: ANN401
+        """Add a ``nav_msgs/Odometry``; its covariance is kept beside."""
+        super().add_odometry(message)
+        values = np.asarray(message.pose.covariance, np.float64).reshape(6, 6)
+        if np.isfinite(values).all() and np.diag(values).any():  # all zeros: not filled in
+            self._covariances.append((stamp_ns(message.header.stamp), values))
+
+    def covariance(self, stamp: int) -> Array | None:
+        """Return the [6, 6] covariance of the odometry nearest to ``stamp``, within ``max_gap_s``."""
+        at, values = min(self._covariances, key=lambda one: abs(one[0] - stamp), default=(0, None))
+        return values if abs(at - stamp) <= self._frames.max_gap_s * 1e9 else None
+
     def clear(self) -> None:
         """Forget moving transforms (time jumped); static ones and the world stay."""
         self.tf.clear(keep_static=True)
         self.odometry.clear(keep_static=True)
+        self._covariances.clear()
 
     def _worlds(self, fall_back: bool) -> list[tuple[TransformTree, str]]:
         """Return the worlds to try, in order."""

@@ -3,9 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reconx_ros.geometry.protocol import OBSERVED, PointMap, map_confidence
+from reconx_ros.geometry.protocol import OBSERVED, PointCloud, PointMap, map_confidence
 from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.mapping.incremental import IncrementalMapper
 from reconx_ros.mapping.reconstruction import Reconstruction
+from reconx_ros.ros.deltas import DeltaMaker, RowDelta
 from reconx_ros.ros.link import MapUpdate
 from reconx_ros.ros.rows import Rows, gaussian_rows, point_rows
 from reconx_ros.splatting.rasterize import render_view
@@ -21,19 +23,54 @@ def optical_rows(keyframe: Keyframe, pointmap: PointMap) -> Rows:
     return point_rows(local.astype(np.float32), keyframe.image[known], confidence, provenance)
 
 
-def map_update(epoch: int, snapshot: Reconstruction, camera_frame: str) -> MapUpdate:
+class MapReplies:
+    """Makes the maps that travel to the node: what has changed since the last one."""
+
+    def __init__(self) -> None:
+        self._points, self._gaussians = DeltaMaker(), DeltaMaker()
+
+    def resend(self) -> None:
+        """Let the next map be complete."""
+        self._points.reset()
+        self._gaussians.reset()
+
+    def make(self, epoch: int, mapper: IncrementalMapper, camera_frame: str) -> MapUpdate | None:
+        """Return what is near as it is now, ``None`` before the first keyframe."""
+        snapshot = mapper.snapshot(whole=False)
+        if snapshot is None:
+            return None
+        point_ids, gaussian_ids = mapper.ids
+        points = self._points.make(cloud_rows(snapshot.cloud, point_ids))
+        gaussians = self._gaussians.make(gaussian_rows(snapshot.gaussians, gaussian_ids))
+        return map_update(epoch, snapshot, points, gaussians, camera_frame, mapper.submaps)
+
+
+def cloud_rows(cloud: PointCloud, ids: NDArray[np.int64]) -> Rows:
+    """Return the cloud as rows of ``CLOUD_TYPE``."""
+    confidence = map_confidence(cloud.confidence)
+    return point_rows(cloud.points, cloud.colors, confidence, cloud.provenance, ids)
+
+
+def map_update(
+    epoch: int,
+    snapshot: Reconstruction,
+    points: RowDelta,
+    gaussians: RowDelta,
+    camera_frame: str,
+    submaps: tuple[int, int],
+) -> MapUpdate:
     """Return ``snapshot`` as it travels to the node."""
-    cloud = snapshot.cloud
     loss = snapshot.report.get("optimisation", {}).get("loss")
     return MapUpdate(
         epoch,
-        point_rows(cloud.points, cloud.colors, map_confidence(cloud.confidence), cloud.provenance),
-        gaussian_rows(snapshot.gaussians),
+        points,
+        gaussians,
         tuple((k.stamp_ns, k.camera) for k in snapshot.keyframes),
         loss,
         dict(snapshot.report.get("seconds", {})),
         _preview(snapshot),
         camera_frame,
+        submaps,
     )
 
 

@@ -1,6 +1,6 @@
 """Points and Gaussians as packed rows, the bytes of a ``sensor_msgs/PointCloud2``, and back.
 
-Points (``~/points`` in the camera optical frame, ``~/map_points`` in the map frame), 24 bytes each:
+Points (``~/points`` in the camera optical frame, ``~/map_points`` in the map frame), 24 or 28 bytes:
 
 | field | type | meaning |
 |---|---|---|
@@ -8,6 +8,7 @@ Points (``~/points`` in the camera optical frame, ``~/map_points`` in the map fr
 | rgb | float32 | the bits of 0x00RRGGBB, as RViz and PCL read it |
 | confidence | float32 | [0, 1] |
 | provenance | uint8 | 0 observed, 1 generated |
+| id | uint32 | in the map only: the number the point keeps for life |
 
 Gaussians (``~/gaussians``, map frame) carry *activated* values, ready to draw:
 
@@ -19,6 +20,7 @@ Gaussians (``~/gaussians``, map frame) carry *activated* values, ready to draw:
 | rot_x, rot_y, rot_z, rot_w | float32 | unit quaternion, map from Gaussian axes |
 | f_dc_0 .. 2 | float32 | spherical harmonics of degree 0, red green blue; colour = 0.5 + 0.28209 f_dc |
 | f_rest_0 .. | float32 | higher degrees, all of red, then green, then blue (INRIA order) |
+| id | uint32 | the number the Gaussian keeps for life |
 """
 
 import numpy as np
@@ -36,6 +38,14 @@ POINT_TYPE = np.dtype(
         "itemsize": 24,
     }
 )
+CLOUD_TYPE = np.dtype(
+    {
+        "names": [*(POINT_TYPE.names or ()), "id"],
+        "formats": ["<f4", "<f4", "<f4", "<f4", "<f4", "u1", "<u4"],
+        "offsets": [0, 4, 8, 12, 16, 20, 24],
+        "itemsize": 28,
+    }
+)
 _SH_DC = 0.28209479177387814
 _POSITION = ("x", "y", "z")
 _SCALES = ("scale_x", "scale_y", "scale_z")
@@ -49,10 +59,10 @@ def gaussian_type(sh_count: int) -> np.dtype[np.void]:
     start = POINT_TYPE.itemsize
     return np.dtype(
         {
-            "names": [*(POINT_TYPE.names or ()), *names],
-            "formats": ["<f4"] * 5 + ["u1"] + ["<f4"] * len(names),
-            "offsets": [0, 4, 8, 12, 16, 20] + [start + 4 * i for i in range(len(names))],
-            "itemsize": start + 4 * len(names),
+            "names": [*(POINT_TYPE.names or ()), *names, "id"],
+            "formats": ["<f4"] * 5 + ["u1"] + ["<f4"] * len(names) + ["<u4"],
+            "offsets": [0, 4, 8, 12, 16, 20] + [start + 4 * i for i in range(len(names) + 1)],
+            "itemsize": start + 4 * (len(names) + 1),
         }
     )
 
@@ -62,23 +72,33 @@ def point_rows(
     colors: NDArray[np.uint8],
     confidence: NDArray[np.float32],
     provenance: NDArray[np.uint8],
+    ids: NDArray[np.int64] | None = None,
 ) -> Rows:
-    """Return [N] rows of ``POINT_TYPE``.
+    """Return [N] rows of ``POINT_TYPE``, or ``CLOUD_TYPE`` where ``ids`` are given.
 
     Args:
         points: [N, 3] metres.
         colors: [N, 3] RGB.
         confidence: [N] in [0, 1].
         provenance: [N].
+        ids: [N] below 2^32.
     """
-    rows = np.zeros(len(points), POINT_TYPE)
+    rows = np.zeros(len(points), POINT_TYPE if ids is None else CLOUD_TYPE)
+    if ids is not None:
+        rows["id"] = ids
     _fill_points(rows, points, colors, confidence, provenance)
     return rows
 
 
-def gaussian_rows(gaussians: GaussianMap) -> Rows:
-    """Return [N] rows of ``gaussian_type``: the activated values of ``gaussians``."""
+def gaussian_rows(gaussians: GaussianMap, ids: NDArray[np.int64] | None = None) -> Rows:
+    """Return [N] rows of ``gaussian_type``: the activated values of ``gaussians``.
+
+    Args:
+        gaussians: N of them.
+        ids: [N] below 2^32; numbered from 0 where ``None``.
+    """
     rows = np.zeros(len(gaussians), gaussian_type(gaussians.sh.shape[1]))
+    rows["id"] = np.arange(len(gaussians)) if ids is None else ids
     dc = gaussians.sh[:, 0]
     colors = (np.clip(0.5 + _SH_DC * dc, 0, 1) * 255 + 0.5).astype(np.uint8)
     _fill_points(rows, gaussians.means, colors, gaussians.confidence, gaussians.provenance)

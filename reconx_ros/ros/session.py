@@ -4,46 +4,79 @@ import itertools
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rclpy
 import sensor_msgs.msg
+from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from reconx_msgs.msg import MapStatus
 
-from reconx_ros.config import ReconxConfig
+from reconx_ros.config import ReconxConfig, load_config
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.ros.complaints import Complaints
+from reconx_ros.ros.corrections import Corrections
+from reconx_ros.ros.deltas import DeltaGapError
 from reconx_ros.ros.envelope import Envelope
 from reconx_ros.ros.ingest import Ingest, IngestSettings
 from reconx_ros.ros.inputs import image_topics
+from reconx_ros.ros.journal import Journal
 from reconx_ros.ros.link import (
     Activity,
     Added,
     AddKeyframe,
     Answer,
     Begin,
+    Cancel,
+    ClearBox,
+    Correct,
     Load,
     MapUpdate,
     Pause,
+    Reconstruct,
     Refused,
     Reply,
+    Resend,
     Reset,
     Save,
     Stop,
     Trouble,
 )
+from reconx_ros.ros.occupancy import GridSettings
 from reconx_ros.ros.onboard import OnboardWorker
 from reconx_ros.ros.outputs import Outputs
 from reconx_ros.ros.parameters import Parameters
 from reconx_ros.ros.pose_source import Frames, LivePoses
 from reconx_ros.ros.status import MapState, Rates, clock_warning, drops, map_status
+from reconx_ros.sources.rigid import rigid_inverse
 
 SAVE_TIMEOUT_S = 120.0
 """Seconds the end of the node waits for the map to be written."""
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """A box to clear: corners [3] in ``frame``, whose axes are its own; ``''`` is the map frame."""
+
+    frame: str
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What ``~/reconstruct`` is asked for; see the action's definition."""
+
+    source: str
+    preset: str
+    steps: int
+    output: str
 
 
 class Session:
@@ -67,6 +100,7 @@ class Session:
             node,
             lambda: float(node.get_parameter("min_confidence").value),
             lambda: bool(node.get_parameter("publish_generated_points").value),
+            _grid(parameters),
         )
         frames = Frames(
             parameters.map_frame, parameters.odom_frame, parameters.base_frame, parameters.max_pose_gap
@@ -74,10 +108,18 @@ class Session:
         self.poses = LivePoses(frames, parameters.pose_source)
         self._epoch, self._requests, self._saving = 0, itertools.count(1), 0
         self._waiting: dict[int, Callable[[Answer], None]] = {}
+        self._told: Callable[[Activity], None] | None = None
         self._lock = threading.Lock()
         rescue = self.folder if parameters.autosave else None
-        begin = Begin(config, parameters.min_keyframes, parameters.map_period, rescue)
-        self.worker = OnboardWorker(begin, self._received, self._log.error)
+        begin = Begin(
+            config, parameters.min_keyframes, parameters.map_period, rescue, self.folder / "submaps"
+        )
+        self._journal = self._open_journal(begin)
+        self.corrections = Corrections(
+            parameters.loop_closure, parameters.loop_min_shift, parameters.loop_min_turn
+        )
+        self._jumps = 0
+        self.worker = OnboardWorker(begin, self._received, self._log.error, self._journal)
         self.ingest = Ingest(
             self._ingest_settings(),
             config.keyframes,
@@ -94,6 +136,63 @@ class Session:
         """Frame of the map."""
         return self.poses.world or self._parameters.map_frame
 
+    def advance(self) -> None:
+        """Move frames on that wait, and look whether the map has to be corrected; quick."""
+        self.ingest.advance()
+        if self._jumps != self.ingest.jumps:
+            self._jumps = self.ingest.jumps
+            self.corrections.clear()  # what is drift and what is a new beginning, nobody knows
+        odom = self.poses.odom_in_world(None)
+        if odom is not None:
+            self._correct(self.corrections.heard(odom))
+
+    def trajectory(self, path: Any) -> None:  # noqa: ANN401
+        """Take the path of the base frame that SLAM has optimised."""
+        self._correct(self.corrections.path(path))
+
+    def clear_box(self, box: Box, answered: Callable[[Answer], None]) -> None:
+        """Remove what lies in a box; ``answered`` is called in a thread.
+
+        Raises:
+            TransformError: the frame of the box is not known.
+        """
+        pose = np.eye(4)
+        if box.frame not in ("", self.world):
+            newest = self.poses.tf.newest(box.frame) or self.ingest.latest_ns or 0
+            pose = self.poses.extrinsic(self.world, box.frame, newest)
+        self.worker.send(ClearBox(self._expect(answered), box.low, box.high, pose))
+
+    def reconstruct(
+        self, goal: Goal, answered: Callable[[Answer], None], told: Callable[[Activity], None]
+    ) -> int:
+        """Reconstruct a recording or refine the map in memory; return the number of the request.
+
+        Args:
+            goal: what is asked for.
+            answered: called in a thread with the result.
+            told: called in a thread with where the work stands.
+
+        Raises:
+            ConfigError: the preset is unknown.
+        """
+        file = Path(self._parameters.config_file).expanduser() if self._parameters.config_file else None
+        overrides = {"splatting": {"steps": goal.steps}} if goal.steps else None
+        config = load_config(goal.preset or self._parameters.preset, file, overrides)
+        folder = Path(goal.output).expanduser().absolute() if goal.output else self.folder
+        source = Path(goal.source).expanduser().absolute() if goal.source else None
+
+        def done(answer: Answer) -> None:
+            self._told = None
+            answered(answer)
+
+        number, self._told = self._expect(done), told
+        self.worker.send(Reconstruct(number, source, config, config.splatting.steps, folder))
+        return number
+
+    def cancel(self, request: int) -> None:
+        """End a reconstruction early; what is done is saved."""
+        self.worker.send(Cancel(request))
+
     def pause(self, paused: bool) -> None:
         """Ignore frames and stop refining, or go on."""
         self.ingest.paused = paused
@@ -105,7 +204,9 @@ class Session:
             self._epoch += 1
             self.state.reset()
         self.ingest.reset()
+        self.corrections.clear()
         self.worker.send(Reset(self._epoch))
+        self.outputs.forget()
 
     def save(self, folder: Path | None, answered: Callable[[Answer], None]) -> None:
         """Save the map (to the output folder where ``None``); ``answered`` is called in a thread."""
@@ -121,6 +222,7 @@ class Session:
         self.ingest.close()
         if not self.worker.holds:
             self.worker.kill()
+            self._journal.finish()
             return Answer(0, "no_map", "there is no map to save: no keyframe has come")
         answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         deadline = time.monotonic() + SAVE_TIMEOUT_S
@@ -133,6 +235,8 @@ class Session:
         except queue.Empty:
             return Answer(number, "failed", f"the worker did not answer in {SAVE_TIMEOUT_S:g} s")
         self.worker.join(10.0)
+        if answer.code == "ok":
+            self._journal.finish()
         return answer
 
     def status(self) -> MapStatus:
@@ -140,8 +244,13 @@ class Session:
         now = self._node.get_clock().now().nanoseconds
         status = map_status(self.state, self.world, now)
         ingest, latest = self.ingest, self.ingest.latest_ns
-        rates = self._rates.step(ingest.received)
+        counts = Counter(keyframe=self.state.taken, map=self.state.version)
+        rates = self._rates.step(ingest.received + counts)
         status.image_rate_hz, status.depth_rate_hz = rates.get("image", 0.0), rates.get("depth", 0.0)
+        status.keyframe_rate_hz, status.map_rate_hz = rates.get("keyframe", 0.0), rates.get("map", 0.0)
+        status.map_version = self.outputs.version
+        status.time_jumps, status.corrections = ingest.jumps, self.corrections.count
+        status.worker_restarts, status.link = self.worker.restarts, "onboard"
         status.stamp_age_s = float("nan") if latest is None else (now - latest) / 1e9
         status.frames_received = ingest.received["image"]
         status.queue = ingest.waiting + self.worker.behind
@@ -173,10 +282,38 @@ class Session:
             values.slop,
             values.tf_timeout,
             values.max_backlog,
+            self._journal.next_number,
         )
 
     def _accept(self, keyframe: Keyframe, camera_frame: str) -> None:
-        self.worker.send(AddKeyframe(keyframe, camera_frame))
+        """Send a keyframe, placed by what is known now."""
+        stamp, pose = keyframe.stamp_ns, keyframe.camera.world_from_camera
+        odom = self.poses.odom_in_world(stamp)
+        placed = self.corrections.note(
+            replace(keyframe, pose_covariance=self.poses.covariance(stamp)),
+            None if odom is None else rigid_inverse(odom) @ pose,
+            self.poses.base_from_camera(camera_frame, stamp),
+        )
+        self.worker.send(AddKeyframe(placed, camera_frame))
+
+    def _correct(self, poses: dict[str, NDArray[np.float64]]) -> None:
+        """Move the map where keyframes are elsewhere than was thought."""
+        if poses:
+            self._log.info(f"trajectory corrected: {len(poses)} keyframes move, and the map with them")
+            self.ingest.moved()
+            self.worker.send(Correct(tuple(poses), np.array(list(poses.values()))))
+
+    def _open_journal(self, begin: Begin) -> Journal:
+        folder = self.folder / "journal" if self._parameters.journal else None
+        journal = Journal(begin, folder, lambda line: self.complaints.say("journal", line))
+        if journal.holds and not self._parameters.resume:
+            journal.finish()
+            journal = Journal(begin, folder, lambda line: self.complaints.say("journal", line))
+        if journal.holds:
+            self._log.warning(
+                f"{self.folder} holds an unfinished run; going on with its {journal.resumed} keyframes"
+            )
+        return journal
 
     def _expect(self, answered: Callable[[Answer], None]) -> int:
         number = next(self._requests)
@@ -195,13 +332,16 @@ class Session:
         if isinstance(reply, Added):
             if reply.epoch == self._epoch and rclpy.ok():
                 self.state.keyframe_came()
-                self.outputs.keyframe(reply)
+                if len(reply.points):  # none where a new worker is told what was published before
+                    self.outputs.keyframe(reply)
         elif isinstance(reply, MapUpdate):
             if reply.epoch == self._epoch and rclpy.ok():
                 self.state.map_came(reply)
-                self.outputs.map(reply, self.world)
+                self._publish(reply)
         elif isinstance(reply, Activity):
             self.state.activity_came(reply)
+            if self._told is not None:
+                self._told(reply)
         elif isinstance(reply, Refused):
             self.complaints.say("refused", f"keyframe {reply.name} is left out: {reply.why}")
         elif isinstance(reply, Trouble):
@@ -209,12 +349,25 @@ class Session:
         elif isinstance(reply, Answer):
             self._answer(reply)
 
+    def _publish(self, update: MapUpdate) -> None:
+        try:
+            self.outputs.map(update, self.world)
+        except DeltaGapError as err:
+            self.complaints.say("gap", str(err))
+            self.worker.send(Resend())
+
     def _answer(self, answer: Answer) -> None:
         with self._lock:
             answered = self._waiting.pop(answer.request, None)
             self._saving = 0
         if answered is not None:
             answered(answer)
+
+
+def _grid(parameters: Parameters) -> GridSettings | None:
+    if not parameters.occupancy_grid:
+        return None
+    return GridSettings(parameters.grid_resolution, parameters.grid_min_height, parameters.grid_max_height)
 
 
 def _unpack(envelope: Envelope) -> Any:  # noqa: ANN401

@@ -1,18 +1,17 @@
 """What the node tells about itself: ``~/status``, ``/diagnostics``, and what it misses."""
 
 import math
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from reconx_msgs.msg import MapStatus
 
 from reconx_ros.ros.link import Activity, MapUpdate
 from reconx_ros.ros.messages import finite, header
+from reconx_ros.ros.resources import memory_bytes
 
 HOUR_S = 3600.0
 SILENCE_S = 5.0
@@ -32,27 +31,33 @@ class MapState:
     stage: str = ""
     fraction: float = 0.0
     worker_memory: int = 0
+    gpu_memory: int = 0
+    submaps: tuple[int, int] = (0, 0)
+    corrections: int = 0
+    taken: int = 0
 
     def map_came(self, update: MapUpdate) -> None:
         """Take note of a map."""
         self.version += 1
         self.keyframes, self.loss = len(update.views), update.loss
-        self.points, self.gaussians = len(update.points), len(update.gaussians)
-        self.seconds = update.seconds
+        self.points, self.gaussians = update.points.count, update.gaussians.count
+        self.seconds, self.submaps = update.seconds, update.submaps
 
     def keyframe_came(self) -> None:
         """Take note of a keyframe that is in the map, which may not have been given out yet."""
         self.keyframes += 1
+        self.taken += 1
 
     def activity_came(self, activity: Activity) -> None:
         """Take note of what the worker is doing."""
         self.stage, self.fraction = activity.stage, activity.fraction
         self.worker_memory = activity.memory_bytes or self.worker_memory
+        self.gpu_memory = activity.gpu_bytes
 
     def reset(self) -> None:
         """Forget the map; the version goes on counting."""
         self.keyframes = self.points = self.gaussians = 0
-        self.loss, self.seconds = None, {}
+        self.loss, self.seconds, self.submaps = None, {}, (0, 0)
 
 
 class Rates:
@@ -137,14 +142,6 @@ def drops(counts: Counter[str]) -> tuple[list[str], list[int]]:
     return [reason for reason, _ in items], [count for _, count in items]
 
 
-def memory_bytes() -> int:
-    """Return the resident memory of this process in bytes, 0 where the system does not tell."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return 0
-
-
 def map_status(state: MapState, world: str, now_ns: int) -> MapStatus:
     """Return a status with what ``state`` holds; the node fills in its input side."""
     status = MapStatus(header=header(world, now_ns), map_version=state.version)
@@ -154,6 +151,8 @@ def map_status(state: MapState, world: str, now_ns: int) -> MapStatus:
     status.stage_names = list(state.seconds)
     status.stage_seconds = [float(value) for value in state.seconds.values()]
     status.memory_bytes, status.worker_memory_bytes = memory_bytes(), state.worker_memory
+    status.gpu_memory_bytes, status.corrections = state.gpu_memory, state.corrections
+    status.submaps, status.submaps_on_disk = state.submaps
     return status
 
 
@@ -162,6 +161,8 @@ def diagnostics(status: MapStatus, name: str) -> DiagnosticArray:
     level, message = DiagnosticStatus.OK, status.state
     if status.warnings:
         level, message = DiagnosticStatus.WARN, status.warnings[0]
+    if status.link == "broken":
+        level, message = DiagnosticStatus.WARN, "the link to the worker is broken; keyframes are kept"
     if status.worker in ("lost", "stopped"):
         level, message = DiagnosticStatus.ERROR, f"worker {status.worker}"
     values = {
@@ -174,6 +175,19 @@ def diagnostics(status: MapStatus, name: str) -> DiagnosticArray:
         "keyframes": status.keyframes,
         "points": status.cloud_points,
         "gaussians": status.gaussians,
+        "submaps": f"{status.submaps}, {status.submaps_on_disk} on disk",
+        "corrections": status.corrections,
+        "keyframe rate (Hz)": f"{status.keyframe_rate_hz:.2f}",
+        "map rate (Hz)": f"{status.map_rate_hz:.2f}",
+        "TF failures": status.tf_failures,
+        "time jumps": status.time_jumps,
+        "worker restarts": status.worker_restarts,
+        "link": status.link,
+        "link out (kbit/s)": f"{status.link_out_bps / 1e3:.0f}",
+        "link in (kbit/s)": f"{status.link_in_bps / 1e3:.0f}",
+        "link waiting": status.link_waiting,
+        **{f"{n} (s)": f"{s:.2f}" for n, s in zip(status.stage_names, status.stage_seconds, strict=True)},
+        "GPU memory (MB)": status.gpu_memory_bytes // 2**20,
         "memory (MB)": status.memory_bytes // 2**20,
         "worker memory (MB)": status.worker_memory_bytes // 2**20,
         **{f"dropped: {r}": c for r, c in zip(status.drop_reasons, status.drop_counts, strict=True)},

@@ -14,12 +14,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from reconx_ros.errors import MapError, ReconxError
-from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.folder import check_writable, load, save
 from reconx_ros.mapping.incremental import IncrementalMapper
 from reconx_ros.ros.link import (
@@ -28,29 +28,42 @@ from reconx_ros.ros.link import (
     AddKeyframe,
     Answer,
     Begin,
+    Cancel,
+    ClearBox,
     Code,
     Command,
+    Correct,
     Load,
     Pause,
     Ready,
+    Reconstruct,
     Refused,
     Reply,
+    Resend,
     Reset,
     Save,
     Stop,
     Trouble,
 )
-from reconx_ros.ros.replies import map_update, optical_rows
+from reconx_ros.ros.reconstruct import reconstruct
+from reconx_ros.ros.replies import MapReplies, optical_rows
+from reconx_ros.ros.resources import gpu_bytes, memory_bytes
 from reconx_ros.ros.warmup import warm_up
 
-URGENT = (Save, Load, Stop, Reset, Pause)
+URGENT = (Save, Load, Stop, Reset, Pause, Correct, ClearBox, Reconstruct)
 """Commands that end refinement at once."""
+
+ENDS = (Stop, Reset, Load)
+"""Commands that also end a reconstruction somebody asked for."""
 
 SLICE_S = 1.5
 """Seconds of refinement between two looks at what has arrived."""
 
 SHORT_S = 0.3
 """Seconds of refinement that new keyframes cannot cut short, so that it never starves."""
+
+MOST_WAITING = 32
+"""Keyframes that wait here; more stay with the node until there is room."""
 
 NICE = 10
 """The worker may use all cores; the node's callbacks go first."""
@@ -86,13 +99,18 @@ class MapWorker:
 
     Attributes:
         inbox: commands to serve, in order.
+        cancelled: numbers of ``Reconstruct`` commands that are to end early.
     """
 
-    def __init__(self, begin: Begin, connection: Connection) -> None:
+    def __init__(self, begin: Begin, send: Callable[[Reply], None]) -> None:
         self.inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self.cancelled: set[int] = set()
+        self._room = threading.Semaphore(MOST_WAITING)
         self._urgent_come = self._urgent_served = 0  # each written by one thread only
-        self._begin, self._connection = begin, connection
-        self._mapper = IncrementalMapper(begin.config)
+        self._ends_come = self._ends_served = 0
+        self._begin, self._send = begin, send
+        self._mapper = IncrementalMapper(begin.config, _scratch(begin.scratch))
+        self._replies = MapReplies()
         self._epoch, self._keyframes, self._loaded = 0, 0, False
         self._paused = self._stopped = self._changed = False
         self._steps_left = 0
@@ -106,8 +124,14 @@ class MapWorker:
 
     def take(self, command: Command) -> None:
         """Put a command into the inbox; called by the thread that reads."""
+        if isinstance(command, Cancel):
+            self.cancelled.add(command.request)
+            return
         if isinstance(command, URGENT):
             self._urgent_come += 1
+        self._ends_come += isinstance(command, ENDS)
+        if isinstance(command, AddKeyframe):
+            self._room.acquire()  # the journal of an hour must not gather in memory
         self.inbox.put(command)
 
     def run(self) -> None:
@@ -121,9 +145,15 @@ class MapWorker:
                 self._guard("refining", self._refine)
             self._guard("publishing", self._publish_when_due)
 
-    def tell(self, stage: str, fraction: float) -> None:
+    @property
+    def stopping(self) -> bool:
+        """Whether a command waits that ends or replaces everything."""
+        return self._ends_come > self._ends_served
+
+    def tell(self, stage: str, fraction: float, note: str = "") -> None:
         """Tell the node what is being done."""
-        self._send(Activity(stage, min(max(fraction, 0.0), 1.0), _memory()))
+        fraction = min(max(fraction, 0.0), 1.0)
+        self._send(Activity(stage, fraction, memory_bytes(), gpu_bytes(), note))
 
     def _serve(self) -> None:
         """Serve what has arrived, one keyframe at most; with nothing else to do, wait for it.
@@ -140,7 +170,8 @@ class MapWorker:
             while True:
                 self._guard(type(command).__name__, partial(self._dispatch, command))
                 self._urgent_served += isinstance(command, URGENT)
-                if isinstance(command, AddKeyframe):
+                self._ends_served += isinstance(command, ENDS)
+                if isinstance(command, AddKeyframe) and not command.catching_up:
                     return
                 command = self.inbox.get_nowait()
 
@@ -157,11 +188,22 @@ class MapWorker:
 
     def _dispatch(self, command: Command) -> None:
         if isinstance(command, AddKeyframe):
-            self._add(command.keyframe, command.camera_frame)
+            self._room.release()
+            self._add(command)
         elif isinstance(command, Pause):
             self._paused = command.paused
         elif isinstance(command, Reset):
             self._reset(command.epoch)
+        elif isinstance(command, Resend):
+            self._replies.resend()
+            self._changed = self._changed or self._keyframes > 0 or self._loaded
+        elif isinstance(command, Correct):
+            self._correct(command)
+        elif isinstance(command, ClearBox):
+            self._send(self._clear_box(command))
+        elif isinstance(command, Reconstruct):
+            self._send(reconstruct(command, self._mapper, self))
+            self._changed = self._changed or (command.source is None and self._keyframes > 0)
         elif isinstance(command, Save):
             self._send(self._save(command.request, command.folder))
         elif isinstance(command, Load):
@@ -172,8 +214,10 @@ class MapWorker:
                 self._send(Answer(command.request, "ok", "stopped without saving"))
             else:
                 self._send(self._save(command.request, command.folder))
+            self._mapper.reset()  # which also clears the disk of submaps that rested
 
-    def _add(self, keyframe: Keyframe, camera_frame: str) -> None:
+    def _add(self, command: AddKeyframe) -> None:
+        keyframe, camera_frame = command.keyframe, command.camera_frame
         self.tell("geometry", 0.0)
         try:
             pointmap = self._mapper.add(keyframe)
@@ -181,14 +225,29 @@ class MapWorker:
             self._send(Refused(keyframe.name, str(err)))
             raise
         rows = optical_rows(keyframe, pointmap)
-        self._send(Added(self._epoch, keyframe.name, keyframe.stamp_ns, camera_frame, rows))
+        added = Added(self._epoch, keyframe.name, keyframe.stamp_ns, camera_frame, rows)
+        self._send(replace(added, points=rows[:0]) if command.catching_up else added)
         self._keyframes += 1
         self._camera_frame = camera_frame
         self._changed = True
         self._steps_left = self._begin.config.splatting.steps
 
+    def _correct(self, command: Correct) -> None:
+        moved = self._mapper.correct(dict(zip(command.names, command.poses, strict=True)))
+        if moved:
+            self._changed, self._published = True, -float("inf")  # nobody should plan on the old one
+
+    def _clear_box(self, command: ClearBox) -> Answer:
+        try:
+            count = self._mapper.clear_box(command.low, command.high, command.world_from_box)
+        except Exception as err:  # the one who asked must hear of it
+            return Answer(command.request, "failed", str(err))
+        self._changed, self._published = self._keyframes > 0 or self._loaded, -float("inf")
+        return Answer(command.request, "ok", f"{count} points and Gaussians removed", count=count)
+
     def _reset(self, epoch: int) -> None:
         self._mapper.reset()
+        self._replies.resend()
         self._epoch, self._keyframes, self._steps_left = epoch, 0, 0
         self._changed = self._loaded = False
         self._published = -float("inf")
@@ -210,11 +269,11 @@ class MapWorker:
             self._publish()
 
     def _publish(self) -> None:
-        snapshot = self._mapper.snapshot()
+        update = self._replies.make(self._epoch, self._mapper, self._camera_frame)
         self._changed = False
         self._published = time.monotonic()
-        if snapshot is not None:
-            self._send(map_update(self._epoch, snapshot, self._camera_frame))
+        if update is not None:
+            self._send(update)
 
     def _save(self, request: int, folder: Path) -> Answer:
         code: Code = "failed"
@@ -239,6 +298,7 @@ class MapWorker:
             missing = not (folder / "map.ply").is_file()
             return Answer(request, "no_map" if missing else "bad_map", str(err))
         self._keyframes, self._loaded, self._changed = 0, True, True
+        self._replies.resend()
         count = f"{len(reconstruction.gaussians)} Gaussians"
         return Answer(request, "ok", f"{count} loaded from {folder}", str(folder.resolve()))
 
@@ -249,16 +309,15 @@ class MapWorker:
             except MapError as err:
                 self._send(Trouble(f"{err}; maps cannot be saved there"))
 
-    def _send(self, reply: Reply) -> None:
-        # Where the node is gone, the reader sees the end and brings the last command.
-        with contextlib.suppress(OSError):
-            self._connection.send(reply)
 
-
-def _memory() -> int:
-    """Return the resident memory of this process in bytes."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def _scratch(wanted: Path | None) -> Path | None:
+    """Return the folder for submaps; ``None`` (a temporary one) where nothing can be written there."""
+    if wanted is not None:
+        try:
+            check_writable(wanted)
+        except MapError:
+            return None
+    return wanted
 
 
 def _read(connection: Connection, worker: MapWorker, rescue: Path | None) -> None:
@@ -279,7 +338,13 @@ def main() -> None:
         begin = connection.recv()
     except EOFError:
         return
-    worker = MapWorker(begin, connection)
+
+    def send(reply: Reply) -> None:
+        # Where the node is gone, the reader sees the end and brings the last command.
+        with contextlib.suppress(OSError):
+            connection.send(reply)
+
+    worker = MapWorker(begin, send)
     threading.Thread(target=_read, args=(connection, worker, begin.rescue), daemon=True).start()
     worker.run()
 

@@ -59,3 +59,40 @@ def _fill(numbers: NDArray[np.int64], pixels: int) -> NDArray[np.uint16]:
         last = int(values[-1]) if count else last
         at, filled = at + 2 + count, begin + count
     return out
+
+
+def encode_rvl(depth: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Return the RVL stream of a [rows, columns] image, the inverse of ``decode_rvl``."""
+    rows, columns = depth.shape
+    header = np.array([columns, rows], "<i4").view(np.uint8)
+    return np.concatenate([header, _stream(_runs(depth.reshape(-1)))])
+
+
+def _runs(depth: NDArray[np.uint16]) -> NDArray[np.int64]:
+    """Return the numbers of the stream: count of zeros, count of depths, zigzag differences, ..."""
+    known = depth != 0
+    values = depth[known].astype(np.int64)
+    steps = np.diff(values, prepend=0)
+    zigzag = (steps << 1) ^ (steps >> 63)
+    turns = np.flatnonzero(np.diff(known.astype(np.int8))) + 1
+    bounds = np.concatenate([[0], turns, [depth.size]])
+    if known[0]:
+        bounds = np.concatenate([[0], bounds])  # an empty run of zeros comes first
+    if len(bounds) % 2 == 0:
+        bounds = np.concatenate([bounds, [depth.size]])
+    zeros, counts = np.diff(bounds)[0::2], np.diff(bounds)[1::2]
+    begins = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.intp)
+    places = np.repeat(begins, 2)
+    return np.insert(zigzag, places, np.stack([zeros, counts], axis=1).reshape(-1))
+
+
+def _stream(numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return numbers as nibbles of 3 bits, the upper bit saying that another follows, in words."""
+    groups = np.maximum(1, (np.frexp(numbers.astype(np.float64))[1] + 2) // 3)
+    place = np.arange(groups.sum()) - np.repeat(np.cumsum(groups) - groups, groups)
+    nibbles = (np.repeat(numbers, groups) >> (3 * place)) & 7
+    nibbles |= np.where(place < np.repeat(groups, groups) - 1, 8, 0)
+    padded = np.zeros(-(-len(nibbles) // 8) * 8, np.uint8)
+    padded[: len(nibbles)] = nibbles
+    octets = padded[0::2] << 4 | padded[1::2]
+    return np.ascontiguousarray(octets.reshape(-1, 4)[:, ::-1]).reshape(-1)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from reconx_ros.sources.rigid import pose_from_matrix
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.model import sh_rows
 from reconx_ros.splatting.parameters import GaussianParameters
@@ -28,7 +29,9 @@ def move_rows(parameters: GaussianParameters, rows: torch.Tensor, motion: Array)
     rotation = torch.as_tensor(motion[:3, :3], dtype=torch.float64, device=means.device)
     shift = torch.as_tensor(motion[:3, 3], dtype=torch.float64, device=means.device)
     means[rows] = (means[rows].double() @ rotation.T + shift).to(means.dtype)
-    turn = torch.as_tensor(_quaternion_wxyz(motion[:3, :3]), dtype=torch.float64, device=means.device)
+    turn = torch.as_tensor(
+        np.roll(pose_from_matrix(motion)[1], 1), dtype=torch.float64, device=means.device
+    )
     quaternions[rows] = _product(turn, quaternions[rows].double()).to(quaternions.dtype)
     mixing = torch.as_tensor(sh_rotation(motion[:3, :3], parameters.sh_degree), device=means.device)
     sh[rows] = torch.einsum("ij,njc->nic", mixing, sh[rows].double()).to(sh.dtype)
@@ -64,20 +67,6 @@ def _sampled(degree: int) -> tuple[torch.Tensor, Array]:
     basis = sh_basis(directions, degree).numpy()
     assert basis.shape == (_DIRECTIONS, sh_rows(degree))
     return directions, np.linalg.pinv(basis)
-
-
-def _quaternion_wxyz(rotation: Array) -> Array:
-    """Return the unit quaternion of a rotation matrix, by the largest of the four diagonal sums."""
-    m = rotation
-    four = np.array(
-        [
-            [m[0, 0] + m[1, 1] + m[2, 2], m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]],
-            [m[2, 1] - m[1, 2], m[0, 0] - m[1, 1] - m[2, 2], m[0, 1] + m[1, 0], m[0, 2] + m[2, 0]],
-            [m[0, 2] - m[2, 0], m[0, 1] + m[1, 0], m[1, 1] - m[0, 0] - m[2, 2], m[1, 2] + m[2, 1]],
-            [m[1, 0] - m[0, 1], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], m[2, 2] - m[0, 0] - m[1, 1]],
-        ]
-    )
-    return np.asarray(np.linalg.eigh(four)[1][:, -1], dtype=np.float64)  # Bar-Itzhack (2000)
 
 
 def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

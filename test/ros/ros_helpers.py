@@ -6,9 +6,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import rclpy
 from rclpy.node import Node
+
+from reconx_ros.ros.qos import latched, reliable
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,3 +52,23 @@ def spin_until(node: Node, done: Callable[[], bool], timeout: float = 30.0) -> b
     while not done() and time.monotonic() < deadline:
         rclpy.spin_once(node, timeout_sec=0.05)
     return done()
+
+
+def ros_arguments(remappings: list[str], **parameters: object) -> list[str]:
+    pairs = [("-r", r) for r in remappings] + [("-p", f"{k}:={v}") for k, v in parameters.items()]
+    return ["--ros-args", *(word for pair in pairs for word in pair)]
+
+
+def listen(node: Node, kind: type, topic: str, *, late: bool = False) -> list[Any]:
+    received: list[Any] = []
+    node.create_subscription(kind, topic, received.append, latched() if late else reliable())
+    return received
+
+
+def call(node: Node, kind: Any, name: str, timeout: float = 60.0, **fields: object) -> Any:  # noqa: ANN401
+    client = node.create_client(kind, name)
+    assert client.wait_for_service(10.0), f"no service {name}"
+    future = client.call_async(kind.Request(**fields))
+    assert spin_until(node, future.done, timeout), f"{name} did not answer"
+    node.destroy_client(client)
+    return future.result()

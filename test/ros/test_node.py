@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import ros_frames as frames
@@ -17,7 +16,7 @@ from nav_msgs.msg import Path as PathMessage
 from rclpy.node import Node
 from reconx_msgs.msg import MapStatus
 from reconx_msgs.srv import SaveMap
-from ros_helpers import Process, spin_until
+from ros_helpers import Process, call, listen, ros_arguments, spin_until
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_srvs.srv import SetBool, Trigger
 from tf2_msgs.msg import TFMessage
@@ -35,26 +34,6 @@ KITCHEN = [
     "depth:=/camera/aligned_depth_to_color/image_raw",
     "depth_camera_info:=/camera/aligned_depth_to_color/camera_info",
 ]
-
-
-def ros_arguments(remappings: list[str], **parameters: object) -> list[str]:
-    pairs = [("-r", r) for r in remappings] + [("-p", f"{k}:={v}") for k, v in parameters.items()]
-    return ["--ros-args", *(word for pair in pairs for word in pair)]
-
-
-def listen(node: Node, kind: type, topic: str, *, late: bool = False) -> list[Any]:
-    received: list[Any] = []
-    node.create_subscription(kind, topic, received.append, latched() if late else reliable())
-    return received
-
-
-def call(node: Node, kind: Any, name: str, timeout: float = 60.0, **fields: object) -> Any:  # noqa: ANN401
-    client = node.create_client(kind, name)
-    assert client.wait_for_service(10.0), f"no service {name}"
-    future = client.call_async(kind.Request(**fields))
-    assert spin_until(node, future.done, timeout), f"{name} did not answer"
-    node.destroy_client(client)
-    return future.result()
 
 
 def test_recording_becomes_a_map_that_a_late_joiner_reads_and_interrupt_saves(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from reconx_ros.camera import Camera
 from reconx_ros.config import load_config
 from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.ros.deltas import RowMirror
 from reconx_ros.ros.link import (
     Activity,
     Added,
@@ -35,7 +36,8 @@ from reconx_ros.ros.link import (
 from reconx_ros.ros.onboard import OnboardWorker
 from reconx_ros.ros.rows import colors_of
 
-CONFIG = load_config("fast", overrides={"splatting": {"steps": 10, "max_gaussians": 3000}})
+OVERRIDES = {"splatting": {"steps": 10, "max_gaussians": 3000}, "geometry": {"method": "rgbd"}}
+CONFIG = load_config("fast", overrides=OVERRIDES)
 
 
 def keyframe(index: int, *, with_depth: bool = True) -> Keyframe:
@@ -63,12 +65,16 @@ class Bench:
         begin = Begin(CONFIG, min_keyframes=3, update_period_s=0.1, rescue=folder / "rescue")
         self.worker = OnboardWorker(begin, self.replies.put, self.log.append)
         self.folder = folder
+        self.points, self.gaussians = RowMirror(), RowMirror()
 
     def next(self, kind: type | tuple[type, ...], timeout: float = 90.0) -> Reply:
         """Return the next reply of this kind."""
         deadline = time.monotonic() + timeout
         while True:
             reply = self.replies.get(timeout=max(deadline - time.monotonic(), 0.01))
+            if isinstance(reply, MapUpdate):
+                self.points.apply(reply.points)
+                self.gaussians.apply(reply.gaussians)
             if isinstance(reply, kind):
                 return reply
 
@@ -118,9 +124,12 @@ def test_maps_points_in_the_optical_frame_and_a_map_in_the_world(bench: Bench) -
     assert np.abs(colors_of(reply.points[:1])[0].astype(int) - wanted).max() <= 1
     bench.add(2)
     update = bench.map_of(3)
-    assert len(update.points) > 1000
-    assert 0 < len(update.gaussians) <= 3000
-    assert update.points["x"].max() > added[0].points["x"].max() + 0.3  # what the later views saw
+    points, gaussians = bench.points.rows, bench.gaussians.rows
+    assert points is not None
+    assert gaussians is not None
+    assert len(points) > 1000
+    assert 0 < len(gaussians) <= 3000
+    assert points["x"].max() > added[0].points["x"].max() + 0.3  # what the later views saw
     assert [stamp for stamp, _ in update.views] == [1000, 1001, 1002]
 
 
@@ -148,7 +157,8 @@ def test_save_reset_and_load(bench: Bench) -> None:
     update = bench.next(MapUpdate)
     assert isinstance(update, MapUpdate)
     assert update.epoch == 7
-    assert len(update.gaussians) > 0
+    assert update.gaussians.complete
+    assert update.gaussians.count > 0
 
 
 def test_a_keyframe_without_geometry_is_refused_and_the_rest_is_mapped_and_shown(bench: Bench) -> None:
@@ -161,7 +171,7 @@ def test_a_keyframe_without_geometry_is_refused_and_the_rest_is_mapped_and_shown
         view = replace(keyframe(0), name=f"{index:06d}", stamp_ns=index)
         bench.worker.send(AddKeyframe(view, "camera"))
     update = bench.refined_map(3)
-    assert len(update.points) > 1000
+    assert update.points.count > 1000
     # The preview is the newest keyframe as the map shows it: like its picture, unlike another.
     assert update.preview is not None
     assert update.preview_frame == "camera"

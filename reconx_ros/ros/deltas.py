@@ -1,0 +1,165 @@
+"""A cloud that travels as changes: what the sender sends, and what the receiver has afterwards.
+
+Rows carry an ``id``. A delta says which ids are gone and which rows are new or changed; it applies to
+one version of the cloud and makes the next. Number and checksum of the ids tell the receiver that it
+ended up right; where a delta was lost it asks for a complete one (``base_version`` 0).
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconx_ros.errors import ReconxError
+from reconx_ros.ros.rows import Rows
+
+Ids = NDArray[np.uint32]
+
+TOLERANCES = {
+    ("x", "y", "z"): 5e-4,
+    ("confidence", "opacity"): 0.01,
+    ("rot_x", "rot_y", "rot_z", "rot_w"): 5e-3,
+    ("f_dc_", "f_rest_"): 0.01,
+}
+"""Changes smaller than this are not sent: half a millimetre, a third of a grey level, half a degree."""
+
+SCALE_TOLERANCE = 0.02
+"""Share by which a scale has to change to be sent."""
+
+
+class DeltaGapError(ReconxError):
+    """A delta does not follow on what was received before: one was lost."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowDelta:
+    """Changes of a cloud.
+
+    Attributes:
+        version: of the cloud afterwards, from 1.
+        base_version: of the cloud it applies to; 0: it is complete.
+        count: rows afterwards.
+        checksum: of their ids (``checksum_of``).
+        removed: ids that are gone.
+        changed: rows that are new or changed, ascending by ``id``.
+    """
+
+    version: int
+    base_version: int
+    count: int
+    checksum: int
+    removed: Ids
+    changed: Rows
+
+    @property
+    def complete(self) -> bool:
+        """Whether it needs nothing before it."""
+        return self.base_version == 0
+
+
+def checksum_of(ids: Ids) -> int:
+    """Return the CRC-32 of ascending ids as little-endian uint32."""
+    return zlib.crc32(np.ascontiguousarray(ids, dtype="<u4").data)
+
+
+def complete_delta(version: int, rows: Rows) -> RowDelta:
+    """Return ``rows`` (ascending by id) as a delta that needs nothing before it."""
+    none = np.empty(0, np.uint32)
+    return RowDelta(version, 0, len(rows), checksum_of(rows["id"]), none, rows)
+
+
+class DeltaMaker:
+    """The sender's side: remembers what was sent."""
+
+    def __init__(self) -> None:
+        self._version = 0
+        self._sent: Rows | None = None
+
+    def make(self, rows: Rows) -> RowDelta:
+        """Return what brings the receiver to ``rows`` [N] (distinct ids), within the tolerances."""
+        rows = rows[np.argsort(rows["id"], kind="stable")]
+        base, self._version = self._version, self._version + 1
+        if self._sent is None or self._sent.dtype != rows.dtype:
+            self._sent = rows.copy()
+            return complete_delta(self._version, self._sent)
+        old, ids = self._sent, rows["id"]
+        removed = np.setdiff1d(old["id"], ids, assume_unique=True)
+        _, before, after = np.intersect1d(old["id"], ids, assume_unique=True, return_indices=True)
+        send = np.ones(len(rows), bool)
+        send[after] = _differ(old[before], rows[after])
+        sent = rows.copy()
+        unsent = ~send[after]
+        sent[after[unsent]] = old[before[unsent]]
+        self._sent = sent
+        return RowDelta(self._version, base, len(rows), checksum_of(ids), removed, rows[send])
+
+    def reset(self) -> None:
+        """Forget what was sent: the next delta is complete."""
+        self._sent = None
+
+
+class RowMirror:
+    """The receiver's side: the cloud as far as it is known.
+
+    Attributes:
+        rows: [N] ascending by id; ``None`` before the first complete delta.
+        version: of ``rows``, 0 before.
+    """
+
+    def __init__(self) -> None:
+        self.rows: Rows | None = None
+        self.version = 0
+
+    def apply(self, delta: RowDelta) -> None:
+        """Bring the cloud up to date; an older delta than what is here is ignored.
+
+        Raises:
+            DeltaGapError: a delta between was lost, or the ids come out wrong; ask for a complete
+                one. What was here stays.
+        """
+        if delta.complete:
+            rows = delta.changed
+        elif self.rows is None or delta.base_version > self.version:
+            raise DeltaGapError(
+                f"a delta from version {delta.base_version} to {delta.version} does not follow on "
+                f"version {self.version}; ask for the whole"
+            )
+        elif delta.version <= self.version:
+            return
+        else:
+            rows = _applied(self.rows, delta)
+        if len(rows) != delta.count or checksum_of(rows["id"]) != delta.checksum:
+            raise DeltaGapError(
+                f"version {delta.version} has {delta.count} rows at the sender and {len(rows)} here; "
+                "ask for the whole"
+            )
+        self.rows, self.version = rows, delta.version
+
+    def whole(self) -> RowDelta | None:
+        """Return the cloud as one complete delta, for those who come late."""
+        return None if self.rows is None else complete_delta(self.version, self.rows)
+
+
+def _applied(rows: Rows, delta: RowDelta) -> Rows:
+    changed = delta.changed.astype(rows.dtype, copy=False)
+    gone = np.concatenate([delta.removed, changed["id"]])
+    kept = rows[~np.isin(rows["id"], gone)]
+    both = np.concatenate([kept, changed])
+    return both[np.argsort(both["id"], kind="stable")]
+
+
+def _differ(old: Rows, new: Rows) -> NDArray[np.bool_]:
+    """Return [N] bool, which rows changed by more than the tolerances."""
+    differ = old["provenance"] != new["provenance"]
+    for name in new.dtype.names or ():
+        if name.startswith("scale_"):
+            differ |= np.abs(new[name] - old[name]) > SCALE_TOLERANCE * old[name]
+            continue
+        for prefixes, tolerance in TOLERANCES.items():
+            if name.startswith(prefixes):
+                differ |= np.abs(new[name] - old[name]) > tolerance
+                break
+    if "opacity" not in (new.dtype.names or ()):  # of a point nothing else tells its colour
+        differ |= old["rgb"].view(np.uint32) != new["rgb"].view(np.uint32)
+    return np.asarray(differ, np.bool_)
