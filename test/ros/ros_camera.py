@@ -19,7 +19,7 @@ OPTICAL = (-0.5, 0.5, -0.5, 0.5)
 
 def transform(
     parent: str, child: str, stamp: int, place: tuple[float, ...], turn: tuple[float, ...]
-) -> Any:
+) -> TransformStamped:
     item = TransformStamped(child_frame_id=child)
     item.header.frame_id, item.header.stamp = parent, time_message(stamp)
     t, q = item.transform.translation, item.transform.rotation
