@@ -25,15 +25,24 @@ class PlaneSweepConfig(Settings):
     """Stereo from posed colour images."""
 
     max_width: int = Field(640, ge=32, description="pixels; wider images are matched at this width")
-    neighbours: int = Field(4, ge=1, le=16, description="views each view is matched with, at most")
+    neighbours: int = Field(6, ge=1, le=16, description="views each view is matched with, at most")
     planes: int = Field(128, ge=32, le=512, description="inverse-depth planes, at most")
-    window: int = Field(5, ge=3, le=15, description="pixels; side of the matching window, odd")
-    noise: float = Field(0.008, gt=0, description="grey deviation (of 1) that is no texture")
+    window: int = Field(7, ge=3, le=15, description="pixels; side of the matching window, odd")
+    noise: float = Field(0.004, gt=0, description="grey deviation (of 1) that is no texture")
     best_share: float = Field(
-        0.5, gt=0, le=1, description="share of the neighbours whose cost counts: the others may be occluded"
+        0.75,
+        gt=0,
+        le=1,
+        description="share of the neighbours whose cost counts: others may be hidden",
     )
     small_step: float = Field(0.15, ge=0, description="cost (1 - NCC) of a step of one plane, P1")
-    large_step: float = Field(1.6, ge=0, le=16, description="cost of any other depth step, P2")
+    large_step: float = Field(4.0, ge=0, le=16, description="cost of any other depth step, P2")
+    pose_rotation: float = Field(
+        0.2, ge=0, le=5, description="degrees; standard deviation of given poses (0: they are exact)"
+    )
+    pose_translation: float = Field(
+        0.01, ge=0, le=0.1, description="the same of positions, per scene depth (0: they are exact)"
+    )
     edge: float = Field(0.05, gt=0, description="image step (of 1) that halves the cost of a depth step")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
+from reconx_ros.geometry.stereo.poses import Matches, sampson_distance
 
 Array = NDArray[np.float64]
 
@@ -21,14 +22,17 @@ MOST = 1500
 RATIO = 0.8
 """Distance of the best match to that of the second best, at most (Lowe 2004)."""
 
-EPIPOLAR = 2.0
-"""Pixels at a width of 640 from the epipolar line: pose and distortion leave about one."""
+EPIPOLAR = 3.0
+"""Pixels at a width of 640 from the epipolar line at which a match still fits."""
 
 LEAST_ANGLE = np.deg2rad(1.0)
 """Rays that meet under less tell nothing about depth."""
 
 ENOUGH = 24
 """Matches from which a pair can be judged."""
+
+FITTING = 0.5
+"""Share of the matches that some rigid motion explains which the known cameras must explain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +56,6 @@ class PairPoints:
         first: [M] float64 depths in the first view of the triangulated matches.
         second: [M] float64 depths in the second view.
         angle: [M] float64 radians between the two rays.
-        matches: number of matches before any geometry.
         fits: whether the known cameras explain the matches as well as any camera would; true where
             there are too few to tell.
     """
@@ -60,7 +63,6 @@ class PairPoints:
     first: Array
     second: Array
     angle: Array
-    matches: int
     fits: bool
 
 
@@ -74,32 +76,40 @@ def find_features(image: NDArray[np.uint8]) -> Features:
     return Features(pixels, np.asarray(descriptors, np.float32))
 
 
-def pair_points(first: Features, second: Features, one: Camera, two: Camera) -> PairPoints:
-    """Match two views and triangulate what their cameras explain."""
-    rows, columns = _mutual_matches(first.descriptors, second.descriptors)
-    p, q = first.pixels[rows], second.pixels[columns]
-    distance = epipolar_distance(p, q, one, two)
+def match(first: Features, second: Features) -> Matches:
+    """Return the pixels of mutual best matches that are clearly better than the second best."""
+    if min(len(first.pixels), len(second.pixels)) < 2:
+        return np.empty((0, 2)), np.empty((0, 2))
+    a, b = first.descriptors, second.descriptors
+    distance = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * (a @ b.T)
+    rows = np.arange(len(a))
+    nearest = distance.argmin(axis=1)
+    mutual = distance.argmin(axis=0)[nearest] == rows
+    best = distance[rows, nearest]
+    distance[rows, nearest] = np.inf
+    chosen = mutual & (best < RATIO**2 * distance.min(axis=1))
+    return first.pixels[chosen], second.pixels[nearest[chosen]]
+
+
+def common_points(matches: Matches, one: Camera, two: Camera) -> PairPoints:
+    """Triangulate the matches that the cameras explain."""
+    p, q = matches
     tolerance = EPIPOLAR * max(one.width, two.width) / 640
     depth_one, depth_two, angle = triangulate(p, q, one, two)
-    good = (distance < tolerance) & (depth_one > 0) & (depth_two > 0)
-    fits = len(p) < ENOUGH or int(good.sum()) >= 0.5 * _explained(p, q, tolerance)
+    good = (np.abs(sampson_distance(p, q, one, two)) < tolerance) & (depth_one > 0) & (depth_two > 0)
+    fits = len(p) < ENOUGH or _fit(int(good.sum()), matches, tolerance)
     good &= angle > LEAST_ANGLE
-    return PairPoints(depth_one[good], depth_two[good], angle[good], len(p), fits)
+    return PairPoints(depth_one[good], depth_two[good], angle[good], fits)
 
 
-def epipolar_distance(p: Array, q: Array, one: Camera, two: Camera) -> Array:
-    """Return the larger distance in pixels of p and q [M, 2] from each other's epipolar line, [M]."""
-    two_from_one = two.camera_from_world @ one.world_from_camera
-    t = two_from_one[:3, 3]
-    cross = np.array([[0, -t[2], t[1]], [t[2], 0, -t[0]], [-t[1], t[0], 0]])
-    fundamental = (
-        np.linalg.inv(two.intrinsics).T @ cross @ two_from_one[:3, :3] @ np.linalg.inv(one.intrinsics)
-    )
-    ph, qh = np.c_[p, np.ones(len(p))], np.c_[q, np.ones(len(q))]
-    line_two, line_one = ph @ fundamental.T, qh @ fundamental
-    residual = np.abs((qh * line_two).sum(axis=1))
-    length = np.minimum(np.linalg.norm(line_one[:, :2], axis=1), np.linalg.norm(line_two[:, :2], axis=1))
-    return np.asarray(residual / np.maximum(length, 1e-12))
+def _fit(good: int, matches: Matches, tolerance: float) -> bool:
+    """Return whether ``good`` is enough of what one rigid motion of any camera explains."""
+    if good >= FITTING * len(matches[0]):
+        return True
+    cv2.setRNGSeed(0)
+    _, inliers = cv2.findFundamentalMat(*matches, cv2.FM_RANSAC, tolerance / 2, 0.99, 300)
+    explained = 0 if inliers is None else int(inliers.sum())
+    return explained < ENOUGH or good >= FITTING * explained
 
 
 def triangulate(p: Array, q: Array, one: Camera, two: Camera) -> tuple[Array, Array, Array]:
@@ -116,24 +126,3 @@ def triangulate(p: Array, q: Array, one: Camera, two: Camera) -> tuple[Array, Ar
     depth_two = (at * ab - bt * aa) / determinant
     sine = np.sqrt(np.clip(determinant / (aa * bb), 0, 1))
     return depth_one, depth_two, np.arcsin(sine)
-
-
-def _mutual_matches(
-    first: NDArray[np.float32], second: NDArray[np.float32]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    if min(len(first), len(second)) < 2:
-        return np.empty(0, np.intp), np.empty(0, np.intp)
-    product = first @ second.T  # SIFT descriptors are of equal length: the largest product is nearest
-    distance = (first * first).sum(axis=1)[:, None] + (second * second).sum(axis=1) - 2 * product
-    two_best = np.partition(distance, 1, axis=1)[:, :2]
-    nearest = distance.argmin(axis=1)
-    mutual = distance.argmin(axis=0)[nearest] == np.arange(len(first))
-    rows = np.flatnonzero(mutual & (two_best[:, 0] < RATIO**2 * two_best[:, 1]))
-    return rows, nearest[rows]
-
-
-def _explained(p: Array, q: Array, tolerance: float) -> int:
-    """Return how many matches one rigid motion of any camera explains."""
-    cv2.setRNGSeed(0)
-    _, inliers = cv2.findFundamentalMat(p, q, cv2.FM_RANSAC, tolerance, 0.99, 500)
-    return 0 if inliers is None else int(inliers.sum())

@@ -1,12 +1,11 @@
 """Which views help to find the depth of a view, and how deep it may be."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reconx_ros.geometry.stereo.features import Features, PairPoints, pair_points
+from reconx_ros.geometry.stereo.features import PairPoints
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.overlap import Footprint, overlap
 
@@ -26,19 +25,6 @@ LEAST_BASELINE = np.deg2rad(0.3)
 
 ENOUGH_POINTS = 12
 """Triangulated points that bound the depth of a view."""
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """A view that serves another one.
-
-    Attributes:
-        index: of the view.
-        score: larger is better.
-    """
-
-    index: int
-    score: float
 
 
 def angle_weight(angle: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -87,10 +73,3 @@ def depth_range(depths: NDArray[np.float64], typical: float) -> tuple[float, flo
         return typical / 4, typical * 8
     low, high = np.quantile(depths, [0.02, 0.98])
     return float(0.6 * low), float(2.0 * high)
-
-
-def match_pair(
-    features: dict[int, Features], keyframes: Sequence[Keyframe], first: int, second: int
-) -> PairPoints:
-    """Return what two views have in common."""
-    return pair_points(features[first], features[second], keyframes[first].camera, keyframes[second].camera)

@@ -17,7 +17,8 @@ from reconx_ros.progress import Progress
 class PlaneSweepGeometry:
     """Posed colour images to points, normals and confidence.
 
-    Measured depth is never looked at, and the keyframes come back without it. A view without a
+    Poses are refined within the configured uncertainty before anything else. Measured depth is never
+    looked at, and the keyframes come back without it. A view without a
     neighbour (the first of a live map; the same place again; a pure rotation) gets a pointmap that is
     unknown everywhere; ask for it again when others have come.
 
@@ -54,7 +55,8 @@ class PlaneSweepGeometry:
         for view in views:
             check_keyframe(view)
         wanted = list(range(len(views)) if only is None else only)
-        self._survey.begin(views)
+        self._survey.begin(views, free=wanted)
+        views = self._survey.views
         around = {index: self._survey.around(index).neighbours for index in wanted}
         if only is None and not any(around.values()):
             raise GeometryError(self._survey.why_nothing())

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from reconx_ros.geometry.config import PlaneSweepConfig
-from reconx_ros.geometry.stereo.features import Features, PairPoints, find_features, pair_points
+from reconx_ros.geometry.stereo.features import Features, PairPoints, common_points, find_features, match
 from reconx_ros.geometry.stereo.neighbours import candidates, depth_range, rank
+from reconx_ros.geometry.stereo.poses import Matches, PosePrior, refine_poses
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.scale import scene_depth
 
@@ -40,24 +41,29 @@ class Surroundings:
 
 
 class Survey:
-    """Finds neighbours and depth ranges; remembers features of the views it was last asked about."""
+    """Refines poses, finds neighbours and depth ranges; remembers features from call to call."""
 
     def __init__(self, config: PlaneSweepConfig) -> None:
         self._config = config
-        self._features: dict[Key, Features] = {}
-        self._views: Sequence[Keyframe] = ()
-        self._pairs: dict[tuple[int, int], PairPoints] = {}
-        self._around: dict[int, Surroundings] = {}
+        self._features: dict[str, Features] = {}
         self._typical = 1.0
-        self.misfits: list[str] = []
+        self._candidates: dict[int, list[int]] = {}
+        self._matches: dict[tuple[int, int], Matches] = {}
+        self._around: dict[int, Surroundings] = {}
+        self._misfits: dict[tuple[int, int], str] = {}
+        self.views: list[Keyframe] = []
 
-    def begin(self, keyframes: Sequence[Keyframe]) -> None:
-        """Start over with ``keyframes``; features of views that were known stay."""
-        self._views = keyframes
+    def begin(self, keyframes: Sequence[Keyframe], free: Sequence[int]) -> None:
+        """Start over with ``keyframes``, whose poses are right but for those of the views in ``free``.
+
+        ``views`` then holds the keyframes with refined poses.
+        """
+        self.views = list(keyframes)
         self._typical = scene_depth([replace(k, depth=None) for k in keyframes])
-        keys = {view_key(k) for k in keyframes}
-        self._features = {key: value for key, value in self._features.items() if key in keys}
-        self._pairs, self._around, self.misfits = {}, {}, []
+        names = {keyframe.name for keyframe in keyframes}
+        self._features = {name: value for name, value in self._features.items() if name in names}
+        self._candidates, self._matches, self._around, self._misfits = {}, {}, {}, {}
+        self._refine(free)
 
     def around(self, index: int) -> Surroundings:
         """Return what serves view ``index``."""
@@ -67,14 +73,14 @@ class Survey:
 
     def why_nothing(self) -> str:
         """Return one line that says why no view has a neighbour."""
-        posed = [k for k in self._views if k.posed]
+        posed = [k for k in self.views if k.posed]
         if len(posed) < 2:
             return (
-                f"{len(posed)} of {len(self._views)} keyframes have a pose; stereo needs two views of the "
+                f"{len(posed)} of {len(self.views)} keyframes have a pose; stereo needs two views of the "
                 "same scene from different places (or a depth camera)"
             )
-        if self.misfits:
-            return self.misfits[0]
+        if self._misfits:
+            return next(iter(self._misfits.values()))
         centres = np.stack([k.camera.centre for k in posed])
         reach = float(np.linalg.norm(centres - centres.mean(axis=0), axis=1).max())
         return (
@@ -82,42 +88,59 @@ class Survey:
             f"moved {2 * reach:.3g}); stereo needs views that overlap and whose positions differ"
         )
 
+    def _refine(self, free: Sequence[int]) -> None:
+        """Make the poses of the views in ``free`` fit the matches."""
+        config = self._config
+        if config.pose_rotation == 0 or config.pose_translation == 0:
+            return
+        posed = [index for index in free if self.views[index].posed]
+        for index in posed:
+            for other in self._candidates_of(index):
+                self._match(index, other)
+        cameras = refine_poses(
+            [view.camera for view in self.views],
+            self._matches,
+            posed,
+            PosePrior(np.deg2rad(config.pose_rotation), config.pose_translation * self._typical),
+        )
+        self.views = [replace(v, camera=c) for v, c in zip(self.views, cameras, strict=True)]
+
     def _find(self, index: int) -> Surroundings:
-        order = candidates(self._views, index, self._typical)
-        pairs = {other: self._pair(index, other) for other in order}
-        for other, pair in pairs.items():
-            if not pair.fits:
-                self._complain(index, other, pair)
+        order = self._candidates_of(index)
+        pairs = {other: self._common(index, other) for other in order}
         ranked = rank(pairs, order)
         depths = [pairs[other].first for other in ranked]
         near, far = depth_range(np.concatenate([np.empty(0), *depths]), self._typical)
         return Surroundings(tuple(ranked[: self._config.neighbours]), near, far)
 
-    def _pair(self, first: int, second: int) -> PairPoints:
-        """Match two views once; the other order is the same with its depths exchanged."""
-        if (second, first) in self._pairs:
-            known = self._pairs[second, first]
-            return replace(known, first=known.second, second=known.first)
-        if (first, second) not in self._pairs:
-            one, two = self._views[first], self._views[second]
-            self._pairs[first, second] = pair_points(
-                self._features_of(one), self._features_of(two), one.camera, two.camera
+    def _candidates_of(self, index: int) -> list[int]:
+        if index not in self._candidates:
+            self._candidates[index] = candidates(self.views, index, self._typical)
+        return self._candidates[index]
+
+    def _match(self, first: int, second: int) -> Matches:
+        """Match two views once; the other order is the same with its sides exchanged."""
+        if (second, first) in self._matches:
+            q, p = self._matches[second, first]
+            return p, q
+        if (first, second) not in self._matches:
+            self._matches[first, second] = match(self._features_of(first), self._features_of(second))
+        return self._matches[first, second]
+
+    def _common(self, first: int, second: int) -> PairPoints:
+        one, two = self.views[first], self.views[second]
+        points = common_points(self._match(first, second), one.camera, two.camera)
+        if not points.fits and (second, first) not in self._misfits:
+            self._misfits[first, second] = line = (
+                f"keyframes {one.name} and {two.name}: matches do not fit their poses and "
+                "intrinsics; check world_from_camera, the focal length and which way up the images are"
             )
-        return self._pairs[first, second]
+            _log.info(line)
+        return points
 
-    def _features_of(self, keyframe: Keyframe) -> Features:
-        key = view_key(keyframe)
-        if key not in self._features:
+    def _features_of(self, index: int) -> Features:
+        keyframe = self.views[index]
+        if keyframe.name not in self._features:
             grey = cv2.cvtColor(keyframe.image, cv2.COLOR_RGB2GRAY)
-            self._features[key] = find_features(np.asarray(grey, dtype=np.uint8))
-        return self._features[key]
-
-    def _complain(self, first: int, second: int, pair: PairPoints) -> None:
-        one, two = self._views[first].name, self._views[second].name
-        line = (
-            f"keyframes {one} and {two}: most of {pair.matches} matches do not fit their poses and "
-            "intrinsics; check world_from_camera, the focal length and which way up the images are"
-        )
-        if first < second or (second, first) not in self._pairs:
-            self.misfits.append(line)
-            _log.warning(line)
+            self._features[keyframe.name] = find_features(np.asarray(grey, dtype=np.uint8))
+        return self._features[keyframe.name]
