@@ -85,6 +85,16 @@ class Journal:
         elif isinstance(command, ClearBox):
             self._append(_box_entry(command))
 
+    def fetch(self, name: str) -> AddKeyframe | None:
+        """Return a keyframe remembered, ``None`` where it is not (any more)."""
+        for keyframe in self._buffer.keyframes:
+            if keyframe.name == name:
+                return AddKeyframe(keyframe, self._frames[name])
+        if self._folder is None or not (self._folder / f"{name}.keyframe").is_file():
+            return None
+        command = self._command({"kind": "keyframe", "name": name})
+        return replace(command, catching_up=False) if isinstance(command, AddKeyframe) else None
+
     def loaded(self, folder: Path) -> None:
         """Note that the map was replaced by the one saved in ``folder``."""
         self._forget(folder)

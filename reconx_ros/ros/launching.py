@@ -26,19 +26,34 @@ ARGUMENTS: Mapping[str, tuple[str, str]] = {
     "preset": ("", "fast, balanced or quality."),
     "config_file": ("", "YAML file of stage settings over the preset."),
     "output": ("", "Folder maps are saved to."),
+    "worker": ("", "onboard, or offboard with worker.launch.py on the other machine."),
+    "link_bandwidth": ("", "Mbit/s at most to an offboard worker."),
 }
 """Launch arguments: default and description. An empty value leaves what the YAML file says."""
 
-_PARAMETERS = ("map_frame", "odom_frame", "base_frame", "preset", "config_file", "output")
+WORKER_ARGUMENTS: Mapping[str, tuple[str, str]] = {
+    "namespace": ("", "Namespace of the robot's node."),
+    "output": ("", "Folder maps are saved to on this machine."),
+    "link_bandwidth": ("0.0", "Mbit/s at most to the robot; 0: no bound."),
+    "use_respawn": ("true", "Start the worker again when it dies; the robot tells it everything."),
+    "log_level": ("info", "debug, info, warn, error or fatal."),
+}
+"""Launch arguments of the worker on another machine."""
+
+_PARAMETERS = ("map_frame", "odom_frame", "base_frame", "preset", "config_file", "output", "worker")
 
 
-def parameter_overrides(arguments: Mapping[str, str]) -> dict[str, str | bool]:
+def parameter_overrides(arguments: Mapping[str, str]) -> dict[str, str | bool | float]:
     """Return the parameters given as launch arguments; they win over the YAML file.
 
     Args:
         arguments: values of ``ARGUMENTS``.
     """
-    given: dict[str, str | bool] = {name: arguments[name] for name in _PARAMETERS if arguments[name]}
+    given: dict[str, str | bool | float] = {
+        name: arguments[name] for name in _PARAMETERS if arguments[name]
+    }
+    if arguments["link_bandwidth"]:
+        given["link_bandwidth"] = float(arguments["link_bandwidth"])
     for name in ("use_sim_time", "autostart"):
         if arguments[name]:
             given[name] = truth(arguments[name])

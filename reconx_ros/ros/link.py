@@ -186,7 +186,8 @@ class Added:
         name: of the keyframe.
         stamp_ns: its capture time.
         camera_frame: its optical frame.
-        points: its points in that frame (``POINT_TYPE``).
+        points: its points in that frame (``POINT_TYPE``), in the order of the pixels they are of.
+        camera: of the keyframe.
     """
 
     epoch: int
@@ -194,6 +195,7 @@ class Added:
     stamp_ns: int
     camera_frame: str
     points: Rows
+    camera: Camera
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
+from rclpy.signals import SignalHandlerOptions
 
 from reconx_ros.config import load_config
 from reconx_ros.errors import ReconxError
@@ -157,30 +158,33 @@ class ReconxNode(LifecycleNode):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM, save the map, and return the exit code."""
-    # rclpy's own handler ends the spinning and then calls this one: no KeyboardInterrupt ever, so
-    # that a second Ctrl-C cannot break the saving.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    rclpy.init(args=arguments if arguments is not None else sys.argv)
+    # Not rclpy's handlers: they would shut ROS down before the map is saved over it. A second Ctrl-C
+    # changes nothing.
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    rclpy.init(
+        args=arguments if arguments is not None else sys.argv,
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
     node = None
     code = 0
     try:
         node = ReconxNode()
-        code = _run(node)
+        code = _run(node, stop)
     except ExternalShutdownException:
         pass
     except Exception:
         if rclpy.ok():  # else the signal came while the node was being made
             raise
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if node is not None:
             node.finish()
         rclpy.try_shutdown()
     return code
 
 
-def _run(node: ReconxNode) -> int:
+def _run(node: ReconxNode, stop: threading.Event) -> int:
     """Bring the node up where it may start by itself, and spin."""
     if node.get_parameter("autostart").value:
         for transition in (node.trigger_configure, node.trigger_activate):
@@ -190,7 +194,8 @@ def _run(node: ReconxNode) -> int:
         node.get_logger().info("waiting to be configured (autostart is false)")
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    executor.spin()
+    while rclpy.ok() and not stop.is_set():
+        executor.spin_once(timeout_sec=0.1)
     return 0
 
 

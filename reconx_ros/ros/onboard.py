@@ -113,6 +113,11 @@ class OnboardWorker:
         return self._state
 
     @property
+    def link(self) -> str:
+        """``onboard``: there is no link that could break."""
+        return "onboard"
+
+    @property
     def behind(self) -> int:
         """Keyframes sent and not yet answered."""
         return len(self._outstanding)

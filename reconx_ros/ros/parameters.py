@@ -48,6 +48,8 @@ class Spec:
 
 TRANSPORTS = ("auto", "raw", "compressed")
 
+WORKERS = ("onboard", "offboard")
+
 SPECS = (
     Spec("image_transport", "auto", "Colour: raw, compressed, or the first to come.", choices=TRANSPORTS),
     Spec("depth_transport", "auto", "Depth: raw, compressedDepth, or either.", choices=TRANSPORTS),
@@ -91,6 +93,11 @@ SPECS = (
         "Also publish points that no camera saw. Not for planning: they may be wrong.",
         live=True,
     ),
+    Spec("worker", "onboard", "Where to reconstruct: here, or by reconx_worker.", choices=WORKERS),
+    Spec("link_bandwidth", 0.0, "Mbit/s at most to an offboard worker; 0: no bound.", 0.0, 10_000.0),
+    Spec("link_image_format", "jpeg", "Colour of keyframes on the link.", choices=("jpeg", "webp", "png")),
+    Spec("link_image_quality", 90, "Quality of jpeg and webp on the link.", 1, 100),
+    Spec("link_depth_format", "png", "Depth on the link, both lossless.", choices=("png", "rvl")),
     Spec("occupancy_grid", False, "Publish a floor plan for Nav2's static layer."),
     Spec("grid_resolution", 0.05, "Metres a cell of the floor plan.", 0.01, 1.0),
     Spec("grid_min_height", 0.1, "Metres above the map's origin; what is lower is floor.", -10.0, 10.0),
@@ -129,6 +136,11 @@ class Parameters:
     status_rate: float
     min_confidence: float
     publish_generated_points: bool
+    worker: str
+    link_bandwidth: float
+    link_image_format: str
+    link_image_quality: int
+    link_depth_format: str
     occupancy_grid: bool
     grid_resolution: float
     grid_min_height: float
@@ -139,8 +151,13 @@ class Parameters:
         """The folder maps are saved to; a new one for each run where none is given."""
         if self.output:
             return Path(self.output).expanduser().absolute()
-        home = Path(os.environ.get("ROS_HOME", "~/.ros")).expanduser()
-        return home / "reconx" / f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{os.getpid()}"
+        return run_folder()
+
+
+def run_folder() -> Path:
+    """Return a folder for this run under $ROS_HOME, named by time and process."""
+    home = Path(os.environ.get("ROS_HOME", "~/.ros")).expanduser()
+    return home / "reconx" / f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{os.getpid()}"
 
 
 def declare(node: Node) -> None:

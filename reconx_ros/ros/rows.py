@@ -100,8 +100,7 @@ def gaussian_rows(gaussians: GaussianMap, ids: NDArray[np.int64] | None = None) 
     rows = np.zeros(len(gaussians), gaussian_type(gaussians.sh.shape[1]))
     rows["id"] = np.arange(len(gaussians)) if ids is None else ids
     dc = gaussians.sh[:, 0]
-    colors = (np.clip(0.5 + _SH_DC * dc, 0, 1) * 255 + 0.5).astype(np.uint8)
-    _fill_points(rows, gaussians.means, colors, gaussians.confidence, gaussians.provenance)
+    _fill_points(rows, gaussians.means, _dc_colors(dc), gaussians.confidence, gaussians.provenance)
     rows["opacity"] = 1 / (1 + np.exp(-gaussians.opacity_logits))
     _put(rows, _SCALES, np.exp(gaussians.log_scales))
     norm = np.linalg.norm(gaussians.quaternions_wxyz, axis=1, keepdims=True)
@@ -110,6 +109,11 @@ def gaussian_rows(gaussians: GaussianMap, ids: NDArray[np.int64] | None = None) 
     rest = gaussians.sh[:, 1:].transpose(0, 2, 1).reshape(len(rows), 3 * (gaussians.sh.shape[1] - 1))
     _put(rows, [f"f_rest_{i}" for i in range(rest.shape[1])], rest)
     return rows
+
+
+def refresh_rgb(rows: Rows) -> None:
+    """Set ``rgb`` of Gaussian rows to what their ``f_dc`` say, in place."""
+    rows["rgb"] = _packed_rgb(_dc_colors(_get(rows, [f"f_dc_{i}" for i in range(3)])))
 
 
 def gaussians_from_rows(rows: Rows) -> GaussianMap:
@@ -144,10 +148,18 @@ def _fill_points(
     provenance: NDArray[np.uint8],
 ) -> None:
     _put(rows, _POSITION, points)
-    wide = colors.astype(np.uint32)
-    rows["rgb"] = (wide[:, 0] << 16 | wide[:, 1] << 8 | wide[:, 2]).view(np.float32)
+    rows["rgb"] = _packed_rgb(colors)
     rows["confidence"] = confidence
     rows["provenance"] = provenance
+
+
+def _dc_colors(dc: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.asarray(np.clip(0.5 + _SH_DC * dc, 0, 1) * 255 + 0.5, dtype=np.uint8)
+
+
+def _packed_rgb(colors: NDArray[np.uint8]) -> NDArray[np.float32]:
+    wide = colors.astype(np.uint32)
+    return (wide[:, 0] << 16 | wide[:, 1] << 8 | wide[:, 2]).view(np.float32)
 
 
 def _put(rows: Rows, names: list[str] | tuple[str, ...], values: NDArray[np.float32]) -> None:

@@ -48,7 +48,9 @@ from reconx_ros.ros.link import (
     Stop,
     Trouble,
 )
+from reconx_ros.ros.link_messages import PictureFormat
 from reconx_ros.ros.occupancy import GridSettings
+from reconx_ros.ros.offboard import LinkSettings, OffboardWorker
 from reconx_ros.ros.onboard import OnboardWorker
 from reconx_ros.ros.outputs import Outputs
 from reconx_ros.ros.parameters import Parameters
@@ -119,7 +121,8 @@ class Session:
             parameters.loop_closure, parameters.loop_min_shift, parameters.loop_min_turn
         )
         self._jumps = 0
-        self.worker = OnboardWorker(begin, self._received, self._log.error, self._journal)
+        self._link_rates = Rates()
+        self.worker: OnboardWorker | OffboardWorker = self._start_worker(begin)
         self.ingest = Ingest(
             self._ingest_settings(),
             config.keyframes,
@@ -224,6 +227,10 @@ class Session:
             self.worker.kill()
             self._journal.finish()
             return Answer(0, "no_map", "there is no map to save: no keyframe has come")
+        if self.worker.link == "broken":
+            kept = f"{len(self._journal)} keyframes are kept in {self.folder}"
+            self.worker.kill()
+            return Answer(0, "failed", f"no link to the worker; {kept}: start again with this output")
         answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         deadline = time.monotonic() + SAVE_TIMEOUT_S
         while self.worker.state == "lost" and time.monotonic() < deadline:
@@ -250,7 +257,13 @@ class Session:
         status.keyframe_rate_hz, status.map_rate_hz = rates.get("keyframe", 0.0), rates.get("map", 0.0)
         status.map_version = self.outputs.version
         status.time_jumps, status.corrections = ingest.jumps, self.corrections.count
-        status.worker_restarts, status.link = self.worker.restarts, "onboard"
+        status.worker_restarts, status.link = self.worker.restarts, self.worker.link
+        if isinstance(self.worker, OffboardWorker):
+            sent = Counter(out=self.worker.end.sent_bytes, into=self.worker.end.received_bytes)
+            bytes_a_second = self._link_rates.step(sent)
+            status.link_out_bps = 8 * bytes_a_second.get("out", 0.0)
+            status.link_in_bps = 8 * bytes_a_second.get("into", 0.0)
+            status.link_waiting = self.worker.waiting
         status.stamp_age_s = float("nan") if latest is None else (now - latest) / 1e9
         status.frames_received = ingest.received["image"]
         status.queue = ingest.waiting + self.worker.behind
@@ -302,6 +315,18 @@ class Session:
             self._log.info(f"trajectory corrected: {len(poses)} keyframes move, and the map with them")
             self.ingest.moved()
             self.worker.send(Correct(tuple(poses), np.array(list(poses.values()))))
+
+    def _start_worker(self, begin: Begin) -> OnboardWorker | OffboardWorker:
+        values = self._parameters
+        if values.worker == "onboard":
+            return OnboardWorker(begin, self._received, self._log.error, self._journal)
+        pictures = PictureFormat(
+            values.link_image_format, values.link_image_quality, values.link_depth_format
+        )
+        settings = LinkSettings(values.link_bandwidth * 1e6, pictures)
+        return OffboardWorker(
+            self._node, self._received, self._log.warning, self._journal, settings, lambda: self.world
+        )
 
     def _open_journal(self, begin: Begin) -> Journal:
         folder = self.folder / "journal" if self._parameters.journal else None

@@ -161,10 +161,10 @@ def diagnostics(status: MapStatus, name: str) -> DiagnosticArray:
     level, message = DiagnosticStatus.OK, status.state
     if status.warnings:
         level, message = DiagnosticStatus.WARN, status.warnings[0]
-    if status.link == "broken":
-        level, message = DiagnosticStatus.WARN, "the link to the worker is broken; keyframes are kept"
     if status.worker in ("lost", "stopped"):
         level, message = DiagnosticStatus.ERROR, f"worker {status.worker}"
+    if status.link == "broken":
+        level, message = DiagnosticStatus.WARN, "the link to the worker is broken; keyframes are kept"
     values = {
         "state": status.state,
         "worker": status.worker,

@@ -225,7 +225,7 @@ class MapWorker:
             self._send(Refused(keyframe.name, str(err)))
             raise
         rows = optical_rows(keyframe, pointmap)
-        added = Added(self._epoch, keyframe.name, keyframe.stamp_ns, camera_frame, rows)
+        added = Added(self._epoch, keyframe.name, keyframe.stamp_ns, camera_frame, rows, keyframe.camera)
         self._send(replace(added, points=rows[:0]) if command.catching_up else added)
         self._keyframes += 1
         self._camera_frame = camera_frame

@@ -1,5 +1,6 @@
 """Child processes and waiting, for tests with real processes."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -19,11 +20,15 @@ ROOT = Path(__file__).resolve().parents[2]
 class Process:
     """A child process with its output in a file."""
 
-    def __init__(self, arguments: list[str], log: Path) -> None:
+    def __init__(self, arguments: list[str], log: Path, **variables: str) -> None:
         self._log = log
         with log.open("w") as stream:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", *arguments], stdout=stream, stderr=subprocess.STDOUT, cwd=ROOT
+                [sys.executable, "-m", *arguments],
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env={**os.environ, **variables},
             )
 
     @property

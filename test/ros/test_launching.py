@@ -69,13 +69,13 @@ def test_the_rviz_layout_shows_topics_of_the_node() -> None:
     assert set(topics) == shown
 
 
-@pytest.mark.parametrize("name", ["reconx", "replay"])
+@pytest.mark.parametrize("name", ["reconx", "replay", "worker"])
 def test_launch_file_compiles(name: str) -> None:
     file = ROOT / "launch" / f"{name}.launch.py"
     compile(file.read_text(), str(file), "exec")
 
 
-@pytest.mark.parametrize("name", ["reconx", "replay"])
+@pytest.mark.parametrize("name", ["reconx", "replay", "worker"])
 def test_launch_file_describes_the_arguments(name: str) -> None:
     launch = pytest.importorskip("launch.launch_description_sources", reason="launch is not installed")
     pytest.importorskip("launch_ros", reason="launch_ros is not installed")

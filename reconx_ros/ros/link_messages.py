@@ -1,0 +1,251 @@
+"""Commands and replies as messages: keyframes as pictures, maps as changed rows of half precision."""
+
+import array
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from reconx_msgs.msg import WorkerCommand, WorkerReply
+from sensor_msgs.msg import CompressedImage
+
+from reconx_ros.ros.deltas import RowDelta
+from reconx_ros.ros.half_rows import half_message, rows_from_half
+from reconx_ros.ros.keyframe_message import keyframe_from_message, keyframe_to_message
+from reconx_ros.ros.link import Added, AddKeyframe, Command, MapUpdate, Reply
+from reconx_ros.ros.link_values import (
+    LinkError,
+    camera_from_values,
+    camera_values,
+    command_from_values,
+    command_values,
+    reply_from_values,
+    reply_values,
+)
+from reconx_ros.ros.rows import POINT_TYPE, Rows, point_rows
+
+PART_ROWS = 4096
+"""Rows of a cloud in one message: a quarter to half a megabyte."""
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class PictureFormat:
+    """How keyframes are compressed for the link.
+
+    Attributes:
+        image: ``jpeg``, ``webp`` or ``png`` (lossless).
+        quality: of jpeg and webp, 1 to 100.
+        depth: ``png`` or ``rvl``, both lossless.
+    """
+
+    image: str = "jpeg"
+    quality: int = 90
+    depth: str = "png"
+
+
+def command_message(command: Command, world: str, pictures: PictureFormat) -> WorkerCommand:
+    """Return a command as a message; session, number and worker are the link's to fill in."""
+    if not isinstance(command, AddKeyframe):
+        kind, values = command_values(command)
+        return WorkerCommand(kind=kind, values=values)
+    keyframe = keyframe_to_message(
+        command.keyframe, command.camera_frame, world, pictures.image, pictures.quality, pictures.depth
+    )
+    values = json.dumps({"catching_up": command.catching_up})
+    return WorkerCommand(kind="keyframe", values=values, keyframe=[keyframe])
+
+
+def command_from_message(message: WorkerCommand, folder: Path) -> Command:
+    """Return the command of a message.
+
+    Raises:
+        ReconxError: it makes no sense; one line says why.
+    """
+    if message.kind != "keyframe":
+        return command_from_values(message.kind, message.values, folder)
+    if not message.keyframe:
+        raise LinkError("a keyframe over the link has no keyframe in it")
+    keyframe, frame = keyframe_from_message(message.keyframe[0])
+    return AddKeyframe(keyframe, frame, bool(json.loads(message.values).get("catching_up", False)))
+
+
+def reply_messages(reply: Reply) -> Iterator[WorkerReply]:
+    """Give a reply as messages: a map in as many parts as it needs, all else as one."""
+    if isinstance(reply, MapUpdate):
+        yield from _map_messages(reply)
+    elif isinstance(reply, Added):
+        yield _added_message(reply)
+    else:
+        kind, values = reply_values(reply)
+        yield WorkerReply(kind=kind, values=values)
+
+
+@dataclass
+class ReplyReader:
+    """Puts replies together again.
+
+    Attributes:
+        image_of: gives the picture of a keyframe by name, for the colours of its points.
+    """
+
+    image_of: Callable[[str], Picture | None]
+    _points: list[Rows] = field(default_factory=list)
+    _gaussians: list[Rows] = field(default_factory=list)
+
+    def read(self, message: WorkerReply) -> Reply | None:
+        """Return a reply, ``None`` where more parts of it are to come.
+
+        Raises:
+            LinkError: it makes no sense.
+        """
+        try:
+            if message.kind == "added":
+                return _added(message, self.image_of)
+            if message.kind == "map":
+                return self._map(message)
+        except (ValueError, KeyError, IndexError, TypeError) as err:
+            line = f"{type(err).__name__}: {err}"
+            raise LinkError(f"'{message.kind}' over the link makes no sense: {line}") from err
+        return reply_from_values(message.kind, message.values)
+
+    def _map(self, message: WorkerReply) -> MapUpdate | None:
+        values = json.loads(message.values)
+        if values["part"] == 0:
+            self._points, self._gaussians = [], []
+        self._points += [rows_from_half(cloud) for cloud in message.points]
+        self._gaussians += [rows_from_half(cloud) for cloud in message.gaussians]
+        if values["part"] + 1 < values["parts"]:
+            return None
+        views = tuple((int(stamp), camera_from_values(numbers)) for stamp, numbers in values["views"])
+        preview = [_decoded(p, cv2.IMREAD_COLOR)[..., ::-1] for p in message.pictures]
+        return MapUpdate(
+            int(values["epoch"]),
+            _delta(values["points"], message.removed_points, self._points),
+            _delta(values["gaussians"], message.removed_gaussians, self._gaussians),
+            views,
+            values["loss"],
+            values["seconds"],
+            np.ascontiguousarray(preview[0]) if preview else None,
+            values["preview_frame"],
+            (int(values["submaps"][0]), int(values["submaps"][1])),
+        )
+
+
+def _map_messages(update: MapUpdate) -> Iterator[WorkerReply]:
+    points, gaussians = update.points.changed, update.gaussians.changed
+    parts = max(1, -(-len(points) // PART_ROWS), -(-len(gaussians) // PART_ROWS))
+    for part in range(parts - 1):
+        values = json.dumps({"part": part, "parts": parts})
+        yield _rows_message(values, points, gaussians, part)
+    values = json.dumps(
+        {
+            "part": parts - 1,
+            "parts": parts,
+            "epoch": update.epoch,
+            "points": _delta_values(update.points),
+            "gaussians": _delta_values(update.gaussians),
+            "views": [(stamp, camera_values(camera)) for stamp, camera in update.views],
+            "loss": update.loss,
+            "seconds": update.seconds,
+            "preview_frame": update.preview_frame,
+            "submaps": update.submaps,
+        }
+    )
+    last = _rows_message(values, points, gaussians, parts - 1)
+    last.removed_points, last.removed_gaussians = (
+        _numbers(delta.removed) for delta in (update.points, update.gaussians)
+    )
+    if update.preview is not None:
+        last.pictures = [_encoded(update.preview[..., ::-1], ".jpg", "preview; jpeg")]
+    yield last
+
+
+def _rows_message(values: str, points: Rows, gaussians: Rows, part: int) -> WorkerReply:
+    rows = slice(part * PART_ROWS, (part + 1) * PART_ROWS)
+    return WorkerReply(
+        kind="map",
+        values=values,
+        points=[half_message(points[rows])],
+        gaussians=[half_message(gaussians[rows])],
+    )
+
+
+def _added_message(added: Added) -> WorkerReply:
+    """Return the points of a keyframe as pictures of depth and confidence: a tenth of their rows."""
+    camera, rows = added.camera, added.points
+    shape = (camera.height, camera.width)
+    depth, confidence = np.zeros(shape, np.uint16), np.zeros(shape, np.uint8)
+    scale = max(1e-3, float(rows["z"].max(initial=0.0)) / 65_000)
+    if len(rows):
+        k = camera.intrinsics
+        column = np.rint(k[0, 0] * rows["x"] / rows["z"] + k[0, 2]).astype(int).clip(0, shape[1] - 1)
+        row = np.rint(k[1, 1] * rows["y"] / rows["z"] + k[1, 2]).astype(int).clip(0, shape[0] - 1)
+        depth[row, column] = np.rint(rows["z"] / scale)
+        confidence[row, column] = np.rint(rows["confidence"] * 255)
+    values = {
+        "epoch": added.epoch,
+        "name": added.name,
+        "stamp_ns": added.stamp_ns,
+        "camera_frame": added.camera_frame,
+        "camera": camera_values(camera),
+        "scale": scale,
+    }
+    pictures = [_encoded(depth, ".png", "depth; png"), _encoded(confidence, ".png", "confidence; png")]
+    return WorkerReply(kind="added", values=json.dumps(values), pictures=pictures if len(rows) else [])
+
+
+def _added(message: WorkerReply, image_of: Callable[[str], Picture | None]) -> Added:
+    values = json.loads(message.values)
+    camera = camera_from_values(values["camera"])
+    rows = np.zeros(0, POINT_TYPE)
+    if message.pictures:
+        units, confidence = (_decoded(p, cv2.IMREAD_UNCHANGED) for p in message.pictures)
+        depth = units.astype(np.float32) * np.float32(values["scale"])
+        known = units > 0
+        local = camera.rays()[known] * depth[known, None]
+        image = image_of(values["name"])
+        shown = image is not None and image.shape[:2] == known.shape
+        colors = image[known] if image is not None and shown else np.full((len(local), 3), 128, np.uint8)
+        share = confidence[known].astype(np.float32) / np.float32(255)
+        rows = point_rows(local.astype(np.float32), colors, share, np.zeros(len(local), np.uint8))
+    return Added(
+        int(values["epoch"]),
+        values["name"],
+        int(values["stamp_ns"]),
+        values["camera_frame"],
+        rows,
+        camera,
+    )
+
+
+def _delta_values(delta: RowDelta) -> list[int]:
+    return [delta.version, delta.base_version, delta.count, delta.checksum]
+
+
+def _delta(numbers: list[int], removed: "array.array[int]", parts: list[Rows]) -> RowDelta:
+    version, base, count, checksum = (int(number) for number in numbers)
+    return RowDelta(version, base, count, checksum, np.array(removed, np.uint32), np.concatenate(parts))
+
+
+def _numbers(ids: NDArray[np.uint32]) -> "array.array[int]":
+    out = array.array("I")
+    out.frombytes(np.ascontiguousarray(ids, np.uint32).tobytes())
+    return out
+
+
+def _encoded(picture: NDArray[np.generic], ending: str, name: str) -> CompressedImage:
+    data = array.array("B")
+    data.frombytes(cv2.imencode(ending, np.ascontiguousarray(picture))[1].tobytes())
+    return CompressedImage(format=name, data=data)
+
+
+def _decoded(picture: CompressedImage, flags: int) -> Picture:
+    decoded = cv2.imdecode(np.frombuffer(picture.data, np.uint8), flags)
+    if decoded is None:
+        raise ValueError(f"picture '{picture.format}' cannot be read")
+    return np.asarray(decoded)

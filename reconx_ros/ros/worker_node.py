@@ -1,0 +1,224 @@
+"""``reconx_worker``: the other machine's end. It maps what a robot sends and answers with changes.
+
+One ROS process that talks, and the same worker process as onboard, which this one watches and starts
+again. Of the map only what has changed since the last acknowledged one is sent, when there is room.
+"""
+
+import shutil
+import signal
+import sys
+import threading
+import uuid
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.serialization import serialize_message
+from reconx_msgs.msg import LinkState, WorkerCommand
+
+from reconx_ros.errors import ReconxError
+from reconx_ros.ros.deltas import DeltaGapError, DeltaMaker, RowMirror
+from reconx_ros.ros.journal import Journal
+from reconx_ros.ros.link import (
+    Activity,
+    Begin,
+    MapUpdate,
+    Reply,
+    Resend,
+    Reset,
+    Stop,
+    Trouble,
+)
+from reconx_ros.ros.link_end import LinkEnd
+from reconx_ros.ros.link_messages import command_from_message, reply_messages
+from reconx_ros.ros.onboard import OnboardWorker
+from reconx_ros.ros.parameters import run_folder
+
+MOST_BEHIND = 8
+"""Keyframes the worker may be behind before the robot is let wait: there they are on disk."""
+
+
+class LatestMap:
+    """The newest map of the worker, from which what the robot lacks is made when there is room."""
+
+    def __init__(self) -> None:
+        self._points, self._gaussians = RowMirror(), RowMirror()
+        self._makers = DeltaMaker(), DeltaMaker()
+        self._latest: MapUpdate | None = None
+        self._lock = threading.Lock()
+
+    def take(self, update: MapUpdate) -> None:
+        """Take a map of the worker.
+
+        Raises:
+            DeltaGapError: one before it was lost.
+        """
+        with self._lock:
+            self._points.apply(update.points)
+            self._gaussians.apply(update.gaussians)
+            self._latest = update
+
+    def give(self) -> MapUpdate | None:
+        """Return the changes since the last call, ``None`` where there are none."""
+        with self._lock:
+            update, self._latest = self._latest, None
+            points, gaussians = self._points.rows, self._gaussians.rows
+        if update is None or points is None or gaussians is None:
+            return None
+        made = self._makers[0].make(points), self._makers[1].make(gaussians)
+        return replace(update, points=made[0], gaussians=made[1])
+
+    def resend(self) -> None:
+        """Let the next map be complete."""
+        for maker in self._makers:
+            maker.reset()
+
+
+class WorkerNode(Node):
+    """Serves one robot at a time: the last that came."""
+
+    def __init__(self) -> None:
+        super().__init__("reconx_worker")
+        self.declare_parameter("output", "")
+        self.declare_parameter("link_bandwidth", 0.0)
+        output = str(self.get_parameter("output").value)
+        self._folder = Path(output).expanduser().absolute() if output else run_folder()
+        self._worker: OnboardWorker | None = None
+        self._journal: Journal | None = None
+        self._held: deque[WorkerCommand] = deque()
+        self._replies: deque[Reply] = deque()
+        self._messages: deque[Any] = deque()
+        self._map = LatestMap()
+        self._told: tuple[str, ...] = ()
+        bandwidth = float(self.get_parameter("link_bandwidth").value) * 1e6
+        self.end = LinkEnd(self, False, self._pull, self._take, self._hear, bandwidth)
+        self.end.worker = uuid.uuid4().hex
+        self.end.start()
+        self.get_logger().info(f"waiting for a robot; maps are saved to {self._folder}")
+
+    def finish(self) -> None:
+        """End the link and the worker; the robot keeps everything for the next."""
+        self.end.close()
+        self._end_session()
+
+    def _hear(self, state: LinkState) -> bool:
+        """Take what a robot says about itself; return whether it is the one served."""
+        mine = bool(state.session == self.end.session and state.worker == self.end.worker)
+        if mine:
+            self.end.outgoing.acknowledge(state.received)
+        self._serve()
+        return mine
+
+    def _take(self, message: WorkerCommand) -> None:
+        """Take a command of the robot, in its turn; the first of another robot begins anew."""
+        if message.worker != self.end.worker:
+            return
+        if message.session != self.end.session:
+            if message.sequence != 0:
+                return
+            self._begin_session(message.session)
+        if message.sequence == self.end.incoming.expected + len(self._held):
+            self._held.append(message)
+        self._serve()
+
+    def _serve(self) -> None:
+        """Hand on what is held while the worker keeps up; only then it is acknowledged."""
+        while self._held and (self._worker is None or self._worker.behind < MOST_BEHIND):
+            message = self._held.popleft()
+            self.end.incoming.accept(message.sequence)
+            try:
+                self._do(message)
+            except ReconxError as err:
+                self._replies.append(Trouble(str(err)))
+
+    def _do(self, message: WorkerCommand) -> None:
+        command = command_from_message(message, self._folder)
+        if isinstance(command, Begin):
+            begin = replace(command, scratch=self._folder / "submaps")
+            self._journal = Journal(begin, self._fresh(), self.get_logger().warning)
+            self._worker = OnboardWorker(begin, self._received, self.get_logger().error, self._journal)
+        elif isinstance(command, Resend):
+            self._map.resend()
+            if self._worker is not None:
+                self._worker.send(command)
+        elif self._worker is not None:
+            if isinstance(command, Reset):
+                self._map = LatestMap()
+            self._worker.send(command)
+            if isinstance(command, Stop) and self._journal is not None:
+                self.get_logger().info("the robot has ended its session")
+
+    def _fresh(self) -> Path:
+        """Return an empty folder for the journal: the robot tells everything itself."""
+        folder = self._folder / "journal"
+        shutil.rmtree(folder, ignore_errors=True)
+        return folder
+
+    def _begin_session(self, session: str) -> None:
+        self._end_session()
+        self.end.session = session
+        self.end.restart()
+        self.get_logger().info(f"a robot is there ({session[:8]})")
+
+    def _end_session(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+        if self._journal is not None:
+            self._journal.finish()
+        self._worker = self._journal = None
+        for waiting in (self._held, self._replies, self._messages):
+            waiting.clear()
+        self._map = LatestMap()
+
+    def _received(self, reply: Reply) -> None:
+        """Keep a reply of the worker for the link; called in a thread of the worker's."""
+        if isinstance(reply, MapUpdate):
+            try:
+                self._map.take(reply)
+            except DeltaGapError:
+                if self._worker is not None:
+                    self._worker.send(Resend())
+        elif isinstance(reply, Activity) and self._replies:
+            pass  # the next one will do: what waits is more important
+        else:
+            self._replies.append(reply)
+
+    def _pull(self, number: int) -> bytes | None:
+        """Return the next message for the robot: replies first, then what it lacks of the map."""
+        if not self._messages:
+            reply = self._replies.popleft() if self._replies else None
+            if reply is None and not len(self.end.outgoing):
+                reply = self._map.give()  # when all before has arrived: one map replaces several
+            if reply is not None:
+                self._messages.extend(reply_messages(reply))
+        if not self._messages:
+            return None
+        message = self._messages.popleft()
+        message.session, message.worker, message.sequence = self.end.session, self.end.worker, number
+        return bytes(serialize_message(message))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; return the exit code."""
+    signal.signal(signal.SIGINT, lambda *_: None)
+    rclpy.init(args=arguments if arguments is not None else sys.argv)
+    node = WorkerNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        pass
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        node.finish()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
