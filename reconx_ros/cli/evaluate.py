@@ -17,8 +17,15 @@ from reconx_ros.cli.progress import shown_progress
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), required=True, help="Folder for the figures."
 )
+@click.option(
+    "--image-width",
+    type=click.IntRange(min=32),
+    help="Reduce all frames to this many pixels first, held-out ones too (LLFF: 504).",
+)
 @config_options
-def command(source: Path, inputs: str, hold_out: str, output: Path, **options: object) -> None:
+def command(
+    source: Path, inputs: str, hold_out: str, output: Path, image_width: int | None, **options: object
+) -> None:
     """Reconstruct SOURCE without the held-out frames, then measure on those.
 
     Writes metrics.json and pictures: truth, ours, coloured points, TSDF mesh, error.
@@ -27,4 +34,4 @@ def command(source: Path, inputs: str, hold_out: str, output: Path, **options: o
     from reconx_ros.evaluation.protocol import evaluate  # noqa: PLC0415  (torch: only for real work)
 
     with shown_progress() as progress:
-        evaluate(source, config, inputs, hold_out, output, progress)
+        evaluate(source, config, inputs, hold_out, output, progress, image_width)

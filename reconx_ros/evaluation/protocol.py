@@ -57,6 +57,7 @@ def evaluate(
     hold_out: str,
     output: Path,
     progress: Progress | None = None,
+    image_width: int | None = None,
 ) -> dict[str, Any]:
     """Reconstruct ``source`` without its held-out frames and measure on those.
 
@@ -70,6 +71,8 @@ def evaluate(
         hold_out: ``every:8``, ``every:8+4`` or frame numbers ``3,10``.
         output: folder, made if need be.
         progress: told about each step; when it asks to stop, what is measured by then is written.
+        image_width: pixels that all frames, held-out ones too, are reduced to before anything else; the
+            inputs are then not reduced any further. By default held-out frames keep their full size.
 
     Returns:
         What ``metrics.json`` holds.
@@ -82,6 +85,11 @@ def evaluate(
     progress, watch = progress or Silent(), Stopwatch()
     with watch.stage("read"):
         split = read_split(source, config.source, rule, number, progress)
+    if image_width is not None:
+        split = split.reduced(image_width)
+        config = config.model_copy(
+            update={"keyframes": config.keyframes.model_copy(update={"image_width": image_width})}
+        )
     inputs_seen = without_unused_depth(config.geometry, split.inputs)
     small = [reduce(view, config.keyframes.image_width) for view in inputs_seen]
     result = reconstruct_keyframes(small, config, progress, split.metric)
@@ -98,6 +106,7 @@ def evaluate(
             "source": str(source),
             "inputs": [view.name for view in split.inputs],
             "hold_out": hold_out,
+            "image_width": image_width,
             "config": json.loads(config.model_dump_json()),
         },
         "gaussians": len(result.gaussians),

@@ -1,12 +1,13 @@
 """Reading a source so that held-out frames and inputs never meet."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconx_ros.errors import ConfigError, SourceError
 from reconx_ros.evaluation.hold_out import HoldOut, choose_inputs
 from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.keyframes.reduce import reduce
 from reconx_ros.progress import Progress
 from reconx_ros.sources.config import SourceConfig
 from reconx_ros.sources.open import open_source
@@ -29,6 +30,12 @@ class Split:
     metric: bool
     partial: bool = False
     warnings: list[str] = field(default_factory=list)
+
+    def reduced(self, image_width: int) -> "Split":
+        """Return the same split with all frames reduced to ``image_width`` pixels (never enlarged)."""
+        inputs = [reduce(view, image_width) for view in self.inputs]
+        held_out = [reduce(view, image_width) for view in self.held_out]
+        return replace(self, inputs=inputs, held_out=held_out)
 
 
 def read_split(

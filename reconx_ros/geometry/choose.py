@@ -42,6 +42,9 @@ ROOMS: dict[str, Callable[[GeometryConfig, bool], Geometry]] = {
 """Every geometry room by the name of its method."""
 
 
+FROM_NEIGHBOURS = ("plane-sweep", "sparse", "dust3r")
+"""Methods that learn a view's depth from other views: the first view of a live map has to wait."""
+
 MEASURING = ("auto", "rgbd")
 """Methods that use measured depth."""
 
@@ -57,13 +60,15 @@ def choose_method(config: GeometryConfig, keyframes: Sequence[Keyframe]) -> tupl
     usable = sum(keyframe.posed and keyframe.depth is not None for keyframe in keyframes)
     if usable:
         return "rgbd", f"{usable} of {len(keyframes)} keyframes have depth and a pose"
+    if config.dust3r.weights is not None:
+        return "dust3r", f"no keyframe has depth and a pose, and weights are given: {config.dust3r.weights}"
     posed = sum(keyframe.posed for keyframe in keyframes)
     if posed:
         return "plane-sweep", f"{posed} of {len(keyframes)} keyframes have a pose, none has depth too"
     depth = sum(keyframe.depth is not None for keyframe in keyframes)
     raise GeometryError(
         f"none of {len(keyframes)} keyframes has a pose ({depth} have depth); TF, odometry or known poses "
-        "are needed, with a depth topic or depth images where there is a depth camera"
+        "are needed (or geometry.dust3r.weights, which do without)"
     )
 
 

@@ -20,6 +20,7 @@ class Keyframe:
         depth: [H, W] float32 metres along the optical axis, NaN where unknown, registered to the
             colour image; ``None`` without a depth camera.
         posed: whether ``camera.world_from_camera`` is known; it is the identity where it is not.
+        depth_range: nearest and farthest depth of the view in world units, where the source says so.
         pose_covariance: [6, 6] float64 (x, y, z, roll, pitch, yaw; metres, radians) or ``None``.
     """
 
@@ -30,3 +31,4 @@ class Keyframe:
     depth: NDArray[np.float32] | None = None
     posed: bool = True
     pose_covariance: NDArray[np.float64] | None = None
+    depth_range: tuple[float, float] | None = None

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from reconx_ros.config import ReconxConfig
 from reconx_ros.errors import MapError
-from reconx_ros.geometry.choose import choose_geometry
+from reconx_ros.geometry.choose import FROM_NEIGHBOURS, ROOMS, choose_method
 from reconx_ros.geometry.fusion import CloudFusion
-from reconx_ros.geometry.protocol import OBSERVED, GeometryEstimate, PointCloud, PointMap
+from reconx_ros.geometry.protocol import OBSERVED, Geometry, PointCloud, PointMap
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.archive import Archive, RestingSubmap
 from reconx_ros.mapping.live_gaussians import LiveGaussians
@@ -27,6 +27,9 @@ from reconx_ros.splatting.views import observed_view
 from reconx_ros.stopwatch import Stopwatch
 
 Array = NDArray[np.float64]
+
+WAITING = 4
+"""Keyframes whose geometry is asked for again when a new one comes, at most."""
 
 
 class IncrementalMapper:
@@ -49,6 +52,8 @@ class IncrementalMapper:
         """Forget the map and all keyframes."""
         fusion = self.config.geometry.fusion
         self._keyframes: list[Keyframe] = []
+        self._rooms: dict[str, Geometry] = {}
+        self._waiting: list[str] = []
         self._fusion = CloudFusion(fusion)
         self._gaussians = LiveGaussians(self.config)
         self._submaps = Submaps(self.config.mapping)
@@ -72,6 +77,10 @@ class IncrementalMapper:
     def add(self, keyframe: Keyframe) -> PointMap:
         """Take in ``keyframe``: its geometry, its new points, and Gaussians for those.
 
+        Where depth comes from other views (stereo), the first keyframe, or one that no other overlaps
+        yet, has none: its pointmap is unknown everywhere, nothing of it enters the map, and it is asked
+        for again with each of the next keyframes.
+
         Returns:
             The pointmap of this keyframe.
 
@@ -81,14 +90,19 @@ class IncrementalMapper:
         """
         views = [*self._keyframes, keyframe]
         with self._watch.stage("geometry"):
-            geometry = choose_geometry(self.config.geometry, views)
-            estimate = geometry.estimate(views, Silent(), only=[len(views) - 1])
+            geometry = self._room(views)
+            waiting = [i for i, view in enumerate(self._keyframes) if view.name in self._waiting]
+            estimate = geometry.estimate(views, Silent(), only=[len(views) - 1, *waiting])
             taken, pointmap = estimate.keyframes[0], estimate.pointmaps[0]
             rows = self._fusion.add(taken, pointmap, OBSERVED, self._submaps.next(taken.camera))
         self._enter(taken)
         self._metric = estimate.metric
-        with self._watch.stage("splatting"):
-            self._grow(estimate, rows)
+        if geometry.name in FROM_NEIGHBOURS and not pointmap.known.any():
+            self._waiting = [*self._waiting, taken.name][-WAITING:]
+        else:
+            self._grow(taken, pointmap, rows)
+        for late, found in zip(estimate.keyframes[1:], estimate.pointmaps[1:], strict=True):
+            self._deliver(late, found)
         with self._watch.stage("submaps"):
             self._page()
         return pointmap
@@ -182,13 +196,30 @@ class IncrementalMapper:
         self._poses[keyframe.name] = keyframe.camera.world_from_camera
         self._keyframes.append(keyframe)
 
-    def _grow(self, estimate: GeometryEstimate, rows: NDArray[np.intp]) -> None:
-        keyframe, pointmap = estimate.keyframes[0], estimate.pointmaps[0]
-        new = _rows(self._fusion.cloud(), rows)
-        if len(new):
-            group = self._groups[keyframe.name]
-            self._gaussians.add(initialise(new, self.config.splatting), group)
-        self._gaussians.add_view(keyframe.name, observed_view(keyframe, pointmap))
+    def _room(self, views: list[Keyframe]) -> Geometry:
+        """Return the room for ``views``; it is kept, for rooms remember what they know of each view."""
+        method, _ = choose_method(self.config.geometry, views)
+        if method not in self._rooms:
+            self._rooms[method] = ROOMS[method](self.config.geometry, True)
+        return self._rooms[method]
+
+    def _deliver(self, keyframe: Keyframe, pointmap: PointMap) -> None:
+        """Bring in a keyframe that waited, if its geometry is known by now."""
+        if pointmap.known.any():
+            self._waiting.remove(keyframe.name)
+            self._keyframes = [keyframe if k.name == keyframe.name else k for k in self._keyframes]
+            self._poses[keyframe.name] = keyframe.camera.world_from_camera
+            with self._watch.stage("geometry"):
+                rows = self._fusion.add(keyframe, pointmap, OBSERVED, self._groups[keyframe.name])
+            self._grow(keyframe, pointmap, rows)
+
+    def _grow(self, keyframe: Keyframe, pointmap: PointMap, rows: NDArray[np.intp]) -> None:
+        with self._watch.stage("splatting"):
+            new = _rows(self._fusion.cloud(), rows)
+            if len(new):
+                group = self._groups[keyframe.name]
+                self._gaussians.add(initialise(new, self.config.splatting), group)
+            self._gaussians.add_view(keyframe.name, observed_view(keyframe, pointmap))
 
     def _page(self) -> None:
         """Put far submaps to disk and fetch near ones."""
@@ -223,8 +254,7 @@ class IncrementalMapper:
             self._gaussians.add(submap.taken.gaussians, number, submap.taken.ids)
         for keyframe in submap.keyframes:
             views = [keyframe, *(k for k in self._keyframes if k is not keyframe)]
-            geometry = choose_geometry(self.config.geometry, views)
-            estimate = geometry.estimate(views, Silent(), only=[0])
+            estimate = self._room(views).estimate(views, Silent(), only=[0])
             self._gaussians.add_view(keyframe.name, observed_view(keyframe, estimate.pointmaps[0]))
 
 

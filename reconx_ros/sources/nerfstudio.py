@@ -44,6 +44,8 @@ class PosedPhoto:
         depth: path of its depth, likewise.
         model: intrinsics, size and distortion.
         world_from_camera: [4, 4] float64, optical axes.
+        depth_range: ``near`` and ``far`` of the frame (as datasets in the LLFF format have them), in the
+            unit of the poses; ``None`` without.
     """
 
     name: str
@@ -51,6 +53,7 @@ class PosedPhoto:
     depth: Path | None
     model: CameraModel
     world_from_camera: Array
+    depth_range: tuple[float, float] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +173,14 @@ def _photo(fields: Fields, name: str, folder: Path) -> PosedPhoto:
         fields.path("depth_file_path", folder),
         _model(fields),
         _pose(fields),
+        _depth_range(fields),
     )
+
+
+def _depth_range(fields: Fields) -> tuple[float, float] | None:
+    """Return near and far, if both are there and make a range."""
+    near, far = fields.number("near", 0.0), fields.number("far", 0.0)
+    return (near, far) if 0 < near < far else None
 
 
 def _model(fields: Fields) -> CameraModel:

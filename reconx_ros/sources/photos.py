@@ -91,6 +91,7 @@ class PhotoSource:
             image=undistorter.image(np.ascontiguousarray(stored[..., ::-1], dtype=np.uint8)),
             camera=Camera(model.intrinsics, photo.world_from_camera, width, height),
             depth=None if depth is None else undistorter.depth(depth),
+            depth_range=photo.depth_range,
         )
 
     def _undistorter(self, model: CameraModel) -> Undistorter:

@@ -47,6 +47,16 @@ def run(scene: Path, config: ReconxConfig, output: Path) -> dict[str, Any]:
     return evaluate(scene, config, "4", "every:4", output)
 
 
+def test_all_frames_are_reduced_on_demand(scene: Path, config: ReconxConfig, tmp_path: Path) -> None:
+    metrics = evaluate(scene, config, "4", "every:4", tmp_path / "out", image_width=60)
+    assert metrics["settings"]["image_width"] == 60
+    assert metrics["settings"]["config"]["keyframes"]["image_width"] == 60
+    (camera, *_) = load_cameras(tmp_path / "out" / "cameras.json")
+    assert camera[1].width == 60
+    picture = cv2.imread(str(next((tmp_path / "out" / "comparison").glob("000*"))))
+    assert picture.shape[1] < 60 * 7
+
+
 def test_metrics_of_a_small_scene(
     scene: Path, config: ReconxConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -95,3 +95,17 @@ def test_a_loaded_map_goes_on_growing(frames: list[Keyframe]) -> None:
     assert len(grown.cloud) > len(saved.cloud)
     other.reset()
     assert other.snapshot() is None
+
+
+def test_without_depth_the_first_keyframe_waits_for_the_second(frames: list[Keyframe]) -> None:
+    mapper = IncrementalMapper(CONFIG)
+    posed = [replace(frame, depth=None) for frame in frames[:2]]
+    assert not mapper.add(posed[0]).known.any()
+    assert mapper.snapshot() is None
+    assert mapper.refine(0.1) is None
+    second = mapper.add(posed[1])
+    result = mapper.snapshot()
+    assert result is not None
+    assert [keyframe.name for keyframe in result.keyframes] == [frame.name for frame in posed]
+    assert second.known.any()
+    assert result.cloud.views.max() == 2  # points of the first view are in, and agree

@@ -87,6 +87,20 @@ def test_cameras_survive_writing(tmp_path: Path, cases: list[tuple[np.ndarray, f
         np.testing.assert_allclose(camera_2.world_from_camera, camera.world_from_camera, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [({"near": 2, "far": 9.5}, (2.0, 9.5)), ({"near": 3}, None), ({"near": 5, "far": 4}, None)],
+)
+def test_near_and_far_are_carried_on(
+    tmp_path: Path, stated: dict[str, float], expected: tuple[float, float] | None
+) -> None:
+    picture(tmp_path, "a.png", np.zeros((48, 64, 3), np.uint8))
+    write(tmp_path, {**PLAIN, "frames": [{**FRAME, **stated}]})
+    with open_source(tmp_path, SourceConfig()) as source:
+        (frame,) = source.frames()
+    assert frame.depth_range == expected
+
+
 def test_focal_length_from_the_angle_of_view(tmp_path: Path) -> None:
     """Blender's scenes: no ending, no size, one angle."""
     picture(tmp_path, "a.png", gradient())

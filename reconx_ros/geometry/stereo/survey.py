@@ -111,6 +111,8 @@ class Survey:
         ranked = rank(pairs, order)
         depths = [pairs[other].first for other in ranked]
         near, far = depth_range(np.concatenate([np.empty(0), *depths]), self._typical)
+        if (stated := self.views[index].depth_range) is not None:
+            near, far = stated
         return Surroundings(tuple(ranked[: self._config.neighbours]), near, far)
 
     def _candidates_of(self, index: int) -> list[int]:
