@@ -14,8 +14,9 @@ DEPTH_ROUNDS = 3
 DOUBTED = 2.5
 """A pair whose median residual is this many times the typical one is doubted."""
 
-LEAST_NOISE = 1e-4
-"""Relative noise below which pointmaps are as good as exact."""
+LEAST_NOISE = 0.01
+"""Relative noise that pointmaps have at least: errors of a whole pair, such as a turned second view, do not
+show in the spread of its pixels."""
 
 NEAREST = 1e-9
 

@@ -1,0 +1,80 @@
+"""Time the DUSt3R network at its full size, with random weights: encoder, decoder and heads apart.
+
+    python benchmarks/dust3r.py [--json FILE] [--repeats N] [--size WIDTHxHEIGHT] [--head dpt|linear]
+
+Random weights take the same time as trained ones. Medians are of all repetitions after one that is not
+counted. A pair alone is two images encoded, one pair decoded, two heads; in a map each image is encoded once
+and takes part in several pairs.
+"""
+
+import reconx_ros  # noqa: F401  before torch: it says how OpenMP threads wait
+
+# isort: split
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from reconx_ros.geometry.dust3r.model import Architecture, Dust3r
+from reconx_ros.machine import processor_name
+
+Result = TypeVar("Result")
+
+
+def timed(times: dict[str, list[float]], name: str, work: Callable[[], Result]) -> Result:
+    """Run ``work`` and note its seconds."""
+    start = time.perf_counter()
+    result = work()
+    times.setdefault(name, []).append(time.perf_counter() - start)
+    return result
+
+
+@torch.inference_mode()
+def measure(model: Dust3r, width: int, height: int, repeats: int) -> dict[str, list[float]]:
+    """Return the seconds of each stage, by repetition."""
+    images = torch.rand(2, 1, 3, height, width) * 2 - 1
+    times: dict[str, list[float]] = {}
+    for _ in range(repeats + 1):
+        views = [timed(times, "encode one image", lambda i=image: model.encode(i)) for image in images]
+        tokens = timed(times, "decode a pair", lambda views=views: model.decode(views[0], views[1]))
+        grids = (views[0].grid, views[1].grid)
+        timed(times, "heads of a pair", lambda t=tokens, g=grids: model.regress(t, g))
+    return {name: values[len(values) // (repeats + 1) :] for name, values in times.items()}
+
+
+def main() -> None:
+    """Print the medians; write them on demand."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--size", default="512x384", help="WIDTHxHEIGHT, multiples of 16")
+    parser.add_argument("--head", choices=("dpt", "linear"), default="dpt")
+    arguments = parser.parse_args()
+    width, height = (int(side) for side in arguments.size.split("x"))
+    torch.manual_seed(0)
+    model = Dust3r(Architecture(head=arguments.head)).eval().requires_grad_(False)
+    result: dict[str, object] = {"machine": processor_name(), "threads": torch.get_num_threads()}
+    result |= {"size": arguments.size, "head": arguments.head, "repeats": arguments.repeats}
+    for dtype in (torch.float32, torch.bfloat16):
+        model.cast_trunk(dtype)
+        seconds = {
+            name: statistics.median(values)
+            for name, values in measure(model, width, height, arguments.repeats).items()
+        }
+        seconds["a pair alone"] = sum(seconds.values()) + seconds["encode one image"]
+        name = str(dtype).removeprefix("torch.")
+        result[name] = {f"{stage}, s": round(value, 2) for stage, value in seconds.items()}
+        print(name, *(f"  {stage:18} {value:6.2f} s" for stage, value in seconds.items()), sep="\n")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
