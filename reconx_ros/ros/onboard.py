@@ -153,8 +153,9 @@ class OnboardWorker:
 
     def kill(self) -> None:
         """End the worker at once; for one that has nothing to lose."""
-        self._closing.set()
-        child = self._child
+        with self._lock:
+            self._closing.set()
+            child = self._child
         if child is not None:
             child.process.kill()
         self.join(10.0)
@@ -175,6 +176,8 @@ class OnboardWorker:
     def _live(self) -> int:
         """Start a worker, bring it up to date, and listen until it ends."""
         with self._lock:
+            if self._closing.is_set():
+                return 0
             self._state = "starting"
             self._child = child = _Child(self._take, self._journal.replay())
         code = child.listen()

@@ -61,11 +61,15 @@ class DrivingCamera:
         ]
         self._tf.publish(TFMessage(transforms=poses))
 
-    def shoot(self, y: float, seed: int) -> None:
-        """Publish a frame from ``y`` metres along the way."""
-        stamp = time.time_ns()
+    def shoot(self, y: float, seed: int, stamp: int | None = None) -> None:
+        """Publish a frame from ``y`` metres along the way, and where that is."""
+        stamp = time.time_ns() if stamp is None else stamp
         self.tell_pose(y, stamp - 20_000_000)
         self.tell_pose(y, stamp + 20_000_000)
+        self.publish(stamp, seed)
+
+    def publish(self, stamp: int, seed: int) -> None:
+        """Publish a frame alone."""
         self._info.publish(frames.camera_info(stamp))
         self._depth.publish(frames.depth(stamp))
         self._colour.publish(frames.image(stamp, seed=seed))

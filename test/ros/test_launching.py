@@ -7,6 +7,7 @@ import yaml
 
 from reconx_ros.ros.launching import (
     ARGUMENTS,
+    WORKER_ARGUMENTS,
     config_folder,
     environment,
     parameter_overrides,
@@ -81,7 +82,8 @@ def test_launch_file_describes_the_arguments(name: str) -> None:
     pytest.importorskip("launch_ros", reason="launch_ros is not installed")
     source = launch.PythonLaunchDescriptionSource(str(ROOT / "launch" / f"{name}.launch.py"))
     description = source.try_get_launch_description_without_context()
-    assert {a.name for a in description.get_launch_arguments()} >= set(ARGUMENTS)
+    wanted = WORKER_ARGUMENTS if name == "worker" else ARGUMENTS
+    assert {a.name for a in description.get_launch_arguments()} >= set(wanted)
 
 
 def test_the_profile_is_found_in_the_source_tree() -> None:

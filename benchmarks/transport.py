@@ -1,0 +1,232 @@
+"""What it costs to carry a map: bytes and milliseconds of messages, and the delay until points are out.
+
+    python benchmarks/transport.py [--json FILE] [--keyframes 12] [--mbits 20] [--delay-ms 50]
+
+Messages: 100 000 Gaussians packed as ``~/gaussians``, as changes, and for the link at half precision.
+Delay: a camera at 320x240 before the real node; from the stamp of an image to ``~/points`` and to the
+first ``~/map_points`` with it, onboard and with a worker on another ROS domain behind a relay of the
+given rate and delay each way.
+"""
+# ruff: noqa: PLC0415  ROS is imported once its domain is set
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "test" / "ros")]  # the camera and the relay of the tests
+
+COUNT = 100_000
+WIDTH, HEIGHT, FOCAL = 320, 240, 260.0
+
+
+def milliseconds(work: Callable[[], Any], repeats: int = 5) -> float:
+    """Return the median time of ``work``."""
+    spent = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        spent.append(time.perf_counter() - began)
+    return 1e3 * float(np.median(spent))
+
+
+def messages() -> dict[str, Any]:
+    """Measure packing and unpacking."""
+    from rclpy.serialization import deserialize_message, serialize_message
+    from sensor_msgs.msg import PointCloud2
+
+    from reconx_ros.ros.cloud_message import from_message, to_message
+    from reconx_ros.ros.deltas import DeltaMaker, RowMirror
+    from reconx_ros.ros.half_rows import half_message, rows_from_half
+    from reconx_ros.ros.messages import header
+    from reconx_ros.ros.rows import gaussian_rows, gaussians_from_rows
+    from reconx_ros.splatting.gaussians import GaussianMap
+
+    rng = np.random.default_rng(0)
+    gaussians = GaussianMap(
+        *(rng.normal(size=(COUNT, *shape)).astype(np.float32) for shape in ((3,), (3,), (4,), (), (16, 3))),
+        rng.random(COUNT).astype(np.float32),
+        np.zeros(COUNT, np.uint8),
+    )
+    rows, head = gaussian_rows(gaussians), header("map", 0)
+    message = to_message(rows, head)
+    data = serialize_message(message)
+    some = rows.copy()
+    some["x"][::10] += 0.01
+    maker, mirror = DeltaMaker(), RowMirror()
+    mirror.apply(maker.make(rows))
+    delta = maker.make(some)
+    half = half_message(rows)
+    return {
+        "gaussians": COUNT,
+        "sh_degree": 3,
+        "packed_bytes": len(data),
+        "rows_ms": milliseconds(lambda: gaussian_rows(gaussians)),
+        "message_ms": milliseconds(lambda: to_message(rows, head)),
+        "serialise_ms": milliseconds(lambda: serialize_message(message)),
+        "deserialise_ms": milliseconds(lambda: deserialize_message(data, PointCloud2)),
+        "unpack_ms": milliseconds(lambda: from_message(message)),
+        "to_gaussians_ms": milliseconds(lambda: gaussians_from_rows(from_message(message))),
+        "changed_tenth_bytes": delta.changed.nbytes,
+        "find_changes_ms": milliseconds(lambda: maker.make(rows)),
+        "apply_changes_ms": milliseconds(lambda: _applied(rows, delta)),
+        "half_bytes": len(half.data),
+        "half_pack_ms": milliseconds(lambda: half_message(rows)),
+        "half_unpack_ms": milliseconds(lambda: rows_from_half(half)),
+    }
+
+
+def _applied(rows: Any, delta: Any) -> None:  # noqa: ANN401
+    from reconx_ros.ros.deltas import RowMirror, complete_delta
+
+    mirror = RowMirror()
+    mirror.apply(complete_delta(1, rows))
+    mirror.apply(delta)
+
+
+def keyframe_bytes() -> dict[str, int]:
+    """Return the size of a simulated 320x240 keyframe on the link, by format."""
+    from rclpy.serialization import serialize_message
+
+    from reconx_ros.ros.keyframe_message import keyframe_to_message
+    from reconx_ros.simulation.simulate import simulate
+    from reconx_ros.sources.config import SourceConfig
+    from reconx_ros.sources.open import open_source
+
+    sizes: dict[str, list[int]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        simulate(Path(folder) / "room", frames=4, width=WIDTH, height=HEIGHT)
+        with open_source(Path(folder) / "room", SourceConfig()) as source:
+            for frame in source.frames():
+                for image, depth in (("jpeg", "png"), ("jpeg", "rvl"), ("webp", "rvl"), ("png", "png")):
+                    message = keyframe_to_message(frame, "camera", "map", image, 90, depth)
+                    sizes.setdefault(f"{image}+{depth}", []).append(len(serialize_message(message)))
+    return {name: round(float(np.mean(found))) for name, found in sizes.items()}
+
+
+def delays(folder: Path, keyframes: int, link: tuple[float, float] | None) -> dict[str, Any]:
+    """Measure the delay from image stamps to points and map.
+
+    Args:
+        folder: for logs and maps.
+        keyframes: to take.
+        link: bits a second and seconds of delay each way, or ``None`` for onboard.
+    """
+    import rclpy
+    import ros_frames
+    from ros_camera import DrivingCamera
+    from ros_helpers import Process, listen, ros_arguments, spin_until
+    from ros_relay import Relay
+    from sensor_msgs.msg import PointCloud2
+
+    from reconx_ros.ros.qos import reliable
+
+    ros_frames.WIDTH, ros_frames.HEIGHT, ros_frames.FOCAL = WIDTH, HEIGHT, FOCAL
+    domain = int(os.environ["ROS_DOMAIN_ID"])
+    folder.mkdir()
+    processes, relay, values = [], None, {"output": folder / "map", "min_keyframes": 1, "map_period": 0.5}
+    if link is not None:
+        relay = Relay(domain, domain + 1, link[1], link[0])
+        mbits = 0.9 * link[0] / 1e6
+        values |= {"worker": "offboard", "link_bandwidth": mbits}
+        arguments = ros_arguments([], output=folder / "worker", link_bandwidth=mbits)
+        processes.append(
+            Process(
+                ["reconx_ros.ros.worker_node", *arguments],
+                folder / "worker.log",
+                ROS_DOMAIN_ID=str(domain + 1),
+            )
+        )
+    processes.append(Process(["reconx_ros.ros.node", *ros_arguments([], **values)], folder / "node.log"))
+    node = rclpy.create_node("scene")
+    came: dict[str, dict[int, float]] = {"points": {}, "map_points": {}}
+
+    def note(topic: str, message: Any) -> None:  # noqa: ANN401
+        stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+        came[topic].setdefault(stamp, (time.time_ns() - stamp) / 1e6)
+
+    for topic in came:
+        node.create_subscription(
+            PointCloud2, f"/reconx/{topic}", lambda m, t=topic: note(t, m), reliable(10)
+        )
+    statuses = listen(node, _status_type(), "/reconx/status")
+    camera = DrivingCamera(node)
+    assert camera.wait(60)
+    spin_until(node, lambda: bool(statuses) and statuses[-1].worker == "idle", 120)
+    camera.shoot(-1.0, 0)  # the first keyframe meets a cold optimiser
+    spin_until(node, lambda: bool(came["map_points"]), 60)
+    first = set(came["points"])
+    for index in range(keyframes):
+        camera.shoot(0.4 * index, index)
+        spin_until(node, lambda: False, 2.5)
+    spin_until(node, lambda: False, 10)
+    for process in processes[::-1]:
+        process.interrupt()
+    result: dict[str, Any] = {"keyframes": len(came["points"]) - len(first)}
+    for topic, found in came.items():
+        late = [ms for stamp, ms in found.items() if stamp not in first]
+        result[f"{topic}_ms"] = {
+            "median": float(np.median(late)),
+            "worst": float(max(late)),
+            "count": len(late),
+        }
+    if relay is not None:
+        result["bytes_out"], result["bytes_in"] = relay.passed["out"], relay.passed["in"]
+        relay.close()
+    node.destroy_node()
+    return result
+
+
+def _status_type() -> type:
+    from reconx_msgs.msg import MapStatus
+
+    return MapStatus
+
+
+def main() -> int:
+    """Measure everything and print it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--keyframes", type=int, default=12)
+    parser.add_argument("--mbits", type=float, default=20.0)
+    parser.add_argument("--delay-ms", type=float, default=50.0)
+    options = parser.parse_args()
+    os.environ.update(
+        ROS_DOMAIN_ID=str(1 + os.getpid() % 90),
+        ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
+        FASTRTPS_DEFAULT_PROFILES_FILE=str(ROOT / "config" / "fastdds.xml"),
+        PYTHONPATH=str(ROOT),
+    )
+    import rclpy
+
+    from reconx_ros.machine import processor_name
+
+    rclpy.init()
+    link = (options.mbits * 1e6, options.delay_ms / 1e3)
+    with tempfile.TemporaryDirectory() as folder:
+        figures = {
+            "machine": f"{processor_name()}, {os.cpu_count()} cores",
+            "messages": messages(),
+            "keyframe_bytes": keyframe_bytes(),
+            "onboard": delays(Path(folder) / "onboard", options.keyframes, None),
+            f"offboard_{options.mbits:g}_mbits_{options.delay_ms:g}_ms": delays(
+                Path(folder) / "offboard", options.keyframes, link
+            ),
+        }
+    print(json.dumps(figures, indent=2))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
