@@ -11,8 +11,10 @@ from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.progress import Progress, Silent
 from reconx_ros.splatting.gaussians import GaussianMap
+from reconx_ros.splatting.grow import grown
 from reconx_ros.splatting.initialise import initialise
 from reconx_ros.splatting.optimise import GaussianOptimiser
+from reconx_ros.splatting.reproject import reprojected_views
 from reconx_ros.splatting.views import generated_views, observed_views
 from reconx_ros.stopwatch import Stopwatch
 from reconx_ros.structure.plan import plan_trajectory
@@ -49,8 +51,10 @@ def reconstruct_keyframes(
         generated = synthesizer.generate(estimate.keyframes, cloud, trajectory, progress)
     with watch.stage("splatting"):  # 4: confidence-aware 3D Gaussian splatting
         gaussians = start if start is not None else initialise(cloud, config.splatting)
+        gaussians = grown(gaussians, estimate, config.splatting)
         optimiser = GaussianOptimiser(gaussians, config.splatting, config.device)
         optimiser.add_views([*observed_views(estimate), *generated_views(generated)])
+        optimiser.add_views(reprojected_views(estimate, config.splatting))
         optimisation = optimiser.run(progress=progress)
     report = {
         "geometry": geometry.name,

@@ -118,7 +118,9 @@ class LiveGaussians:
             return None
         mine = np.flatnonzero(self.groups == group)
         leaving = [view for view, name in enumerate(self._views) if name in set(names)]
-        taken = TakenGaussians(snapshot[0].select(mine), self.ids[mine], snapshot[1].select(leaving))
+        taken = TakenGaussians(
+            snapshot[0].select(mine), self.ids[mine], self._optimiser.appearance(leaving)
+        )
         staying = [view for view in range(len(self._views)) if view not in set(leaving)]
         self._optimiser.keep_views(staying)
         self._views = [self._views[view] for view in staying]

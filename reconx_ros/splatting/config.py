@@ -50,15 +50,25 @@ class SplattingConfig(Settings):
         description="weight of a real pixel: 1, C over the view's mean C, 1 + log C over its mean, C",
     )
     ssim_weight: float = Field(0.2, ge=0, le=1, description="share of D-SSIM beside L1 (paper: 0.2)")
+    gradient_weight: float = Field(
+        2.0, ge=0, description="weight of the image-gradient term, in place of the paper's LPIPS"
+    )
     depth_weight: float = Field(0.2, ge=0, description="weight of the depth term where depth is known")
     coverage_weight: float = Field(
         0.05, ge=0, description="weight of 1 - alpha where depth is known: a seen surface has no holes"
     )
-    opacity_regularisation: float = Field(0.0, ge=0, description="weight of the mean opacity")
+    dropout: float = Field(
+        0.3, ge=0, lt=1, description="share of Gaussians left out of a step, reached at the last one"
+    )
     exposure: bool = Field(True, description="fit one gain and bias per view and channel")
     new_view_share: float = Field(
         0.5, ge=0, lt=1, description="share of the steps that go to the views added last, at first"
     )
+    guess_stride: int = Field(
+        2, ge=0, description="pixels between new Gaussians where a view is not explained; 0 adds none"
+    )
+    pseudo_views: int = Field(2, ge=0, description="reprojected views between neighbouring real ones")
+    pseudo_weight: float = Field(0.3, ge=0, le=1, description="weight of their most certain pixels")
     initial: InitialisationConfig = InitialisationConfig()
     rates: LearningRates = LearningRates()
     limits: LimitsConfig = LimitsConfig()

@@ -39,12 +39,13 @@ def initialise(cloud: PointCloud, config: SplattingConfig, max_gaussians: int | 
         _log.warning("%d points under the cap of %d Gaussians: %d kept", len(cloud), cap, len(rows))
     points = np.ascontiguousarray(cloud.points[rows], dtype=np.float32)
     deviation = config.initial.scale * spacing(points)
+    log_scales, logits = discs(deviation, cloud.normals[rows], config.initial)
     return GaussianMap(
         means=points,
-        log_scales=_disc_scales(deviation, cloud.normals[rows], config.initial),
+        log_scales=log_scales,
         quaternions_wxyz=disc_quaternions(cloud.normals[rows]),
-        opacity_logits=np.full(len(points), _logit(config.initial.opacity), np.float32),
-        sh=_harmonics(cloud.colors[rows], config.sh_degree),
+        opacity_logits=logits,
+        sh=harmonics(cloud.colors[rows], config.sh_degree),
         confidence=map_confidence(cloud.confidence[rows]),
         provenance=cloud.provenance[rows].astype(np.uint8),
     )
@@ -121,20 +122,25 @@ def _known(normals: Floats) -> NDArray[np.bool_]:
     return known
 
 
-def _disc_scales(deviation: Floats, normals: Floats, config: InitialisationConfig) -> Floats:
+def discs(deviation: Floats, normals: Floats, config: InitialisationConfig) -> tuple[Floats, Floats]:
+    """Return log scales [N, 3] and opacity logits [N] of discs (balls where the normal is unknown).
+
+    Args:
+        deviation: [N] standard deviation across the surface, world units.
+        normals: [N, 3].
+        config: thickness and opacity.
+    """
     thickness = np.where(_known(normals), config.thickness, 1.0)
     scales = np.stack([deviation, deviation, deviation * thickness], axis=1)
-    return np.log(scales).astype(np.float32)
+    logit = np.log(config.opacity / (1 - config.opacity))
+    return np.log(scales).astype(np.float32), np.full(len(scales), logit, np.float32)
 
 
-def _harmonics(colors: NDArray[np.uint8], degree: int) -> Floats:
+def harmonics(colors: NDArray[np.uint8], degree: int) -> Floats:
+    """Return SH [N, (degree + 1)^2, 3] that show ``colors`` [N, 3] from everywhere."""
     sh = np.zeros((len(colors), (degree + 1) ** 2, 3), np.float32)
     sh[:, 0] = (colors / np.float32(255) - 0.5) / SH_C0
     return sh
-
-
-def _logit(probability: float) -> float:
-    return float(np.log(probability / (1 - probability)))
 
 
 def _voxels(points: Floats, size: float) -> NDArray[np.int64]:

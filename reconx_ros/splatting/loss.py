@@ -7,7 +7,11 @@ For a view with pixel weights w (``confidence_weights``), rendered x and target 
 
 with s = 0.2 as in the paper, SSIM over the 11-tap Gaussian window of Wang et al. 2004 with zeros
 outside the image, and the second mean over pixels of known depth z. The paper does not say how C is
-scaled; ``confidence_weights`` has the choices. LPIPS is left out: it needs a pretrained network.
+scaled; ``confidence_weights`` has the choices.
+
+Beside it stands a perceptual term ``p E``. The paper takes 0.5 LPIPS, which needs a pretrained network
+(``perceptual.py``, for those who have its weights). Without one, E compares image gradients over a
+pyramid (``gradient_reference``): structure counts, slow changes of brightness between views do not.
 
 On the CPU both terms are fused numba kernels (``cpu/loss.py``); on CUDA, and as the reference in
 tests, plain torch.
@@ -21,9 +25,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from reconx_ros.splatting.cpu import gradient_loss as gradients
 from reconx_ros.splatting.cpu import loss as kernels
 
 Mode = Literal["uniform", "mean", "log", "raw"]
+LEVELS = 3
+"""Of the pyramid of the gradient term."""
 
 
 class Context(Protocol):
@@ -58,6 +65,7 @@ class Target:
         depth: [H, W] float32, NaN unknown, or ``None`` where nothing is known.
         statistics: of ``image``, on the CPU only.
         work: memory shared by all views of this size, on the CPU only.
+        levels: pixel weights and memory of the gradient term, on the CPU only.
     """
 
     image: torch.Tensor
@@ -65,15 +73,17 @@ class Target:
     depth: torch.Tensor | None
     statistics: kernels.TargetStatistics | None = None
     work: kernels.Workspace | None = None
+    levels: list[gradients.Level] | None = None
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """s, d and v of the loss."""
+    """s, d, v of the loss, and p of its gradient term."""
 
     ssim: float
     depth: float
     coverage: float
+    gradient: float = 0.0
 
 
 def view_loss(
@@ -84,6 +94,8 @@ def view_loss(
         value = photometric_reference(color, target.image, target.weight, weights.ssim)
     else:
         value = _apply(_Photometric, color, target, weights)
+    if weights.gradient > 0:
+        value = value + weights.gradient * _gradient_term(color, target)
     if target.depth is None or (weights.depth == 0 and weights.coverage == 0):
         return value
     if target.work is None:
@@ -98,6 +110,38 @@ def photometric_reference(
     absolute = (color - target).abs().mean(dim=-1)
     dissimilarity = 1 - ssim(color, target).mean(dim=-1)
     return (weight * ((1 - ssim_weight) * absolute + ssim_weight * dissimilarity)).mean()
+
+
+def gradient_reference(color: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return the gradient term E in plain torch.
+
+    With r = x - y averaged over 2^l x 2^l pixels, the mean over levels l = 0, 1, 2 of
+    ``mean_i w_i mean_c (|r_i - r_left| + |r_i - r_above|)``; w is averaged alike.
+    """
+    residual = (color - target).permute(2, 0, 1)[None]
+    weight = weight[None, None]
+    terms = []
+    for level in range(pyramid_levels(weight.shape[-2], weight.shape[-1])):
+        if level:
+            residual, weight = functional.avg_pool2d(residual, 2), functional.avg_pool2d(weight, 2)
+        across = (weight[..., 1:] * residual.diff(dim=-1).abs()).sum()
+        down = (weight[..., 1:, :] * residual.diff(dim=-2).abs()).sum()
+        terms.append((across + down) / residual.numel())
+    return torch.stack(terms).mean()
+
+
+def pyramid_levels(height: int, width: int) -> int:
+    """Return the number of levels for an image: ``LEVELS``, fewer where it is too small to halve."""
+    levels = 1
+    while levels < LEVELS and min(height, width) >= 4:
+        height, width, levels = height // 2, width // 2, levels + 1
+    return levels
+
+
+def _gradient_term(color: torch.Tensor, target: Target) -> torch.Tensor:
+    if target.levels is None:
+        return gradient_reference(color, target.image, target.weight)
+    return _apply(_Gradient, color, target)
 
 
 def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
@@ -167,6 +211,22 @@ class _Photometric(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Context, *by_value: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         return ctx.gradients[0] * by_value[0], None, None
+
+
+class _Gradient(torch.autograd.Function):
+    """The gradient term as kernels."""
+
+    @staticmethod
+    def forward(ctx: Context, color: torch.Tensor, target: Target) -> torch.Tensor:
+        assert target.levels is not None
+        image = color.detach().contiguous().numpy()
+        value, gradient = gradients.gradient_loss(image, target.image.numpy(), target.levels)
+        ctx.gradients = (torch.from_numpy(gradient),)
+        return color.new_tensor(value)
+
+    @staticmethod
+    def backward(ctx: Context, *by_value: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return ctx.gradients[0] * by_value[0], None
 
 
 class _Geometric(torch.autograd.Function):

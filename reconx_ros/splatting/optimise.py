@@ -17,6 +17,7 @@ from reconx_ros.splatting.adam import Rates
 from reconx_ros.splatting.appearance import Appearance
 from reconx_ros.splatting.confidence import map_confidences
 from reconx_ros.splatting.config import SplattingConfig
+from reconx_ros.splatting.dropout import without_some
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.loss import LossWeights, view_loss
 from reconx_ros.splatting.rasterize import Rendered, rasterize
@@ -98,7 +99,10 @@ class GaussianOptimiser:
         chosen = choose_device(device)
         self._state = GaussianState(gaussians, config, chosen)
         self._views = TrainingSet(config, chosen)
-        self._weights = LossWeights(config.ssim_weight, config.depth_weight, config.coverage_weight)
+        self._weights = LossWeights(
+            config.ssim_weight, config.depth_weight, config.coverage_weight, config.gradient_weight
+        )
+        self._random = torch.Generator().manual_seed(config.seed)
         self._first_degree = used_degree(gaussians)
         self._total = self._skipped = 0
         self._clock = 0.0  # steps done, set back when the map grows
@@ -192,9 +196,12 @@ class GaussianOptimiser:
             confidence = map_confidences(confidence, evidence)
         return self._state.snapshot(confidence)
 
-    def appearance(self) -> Appearance:
-        """Return the exposures fitted to the views, for developing renders of other views."""
-        return self._views.appearance()
+    def appearance(self, views: Sequence[int] | None = None) -> Appearance:
+        """Return the exposures fitted to the observed ones of ``views`` (``None``: all).
+
+        Renders of other views are developed with them.
+        """
+        return self._views.appearance(views)
 
     def _stop(
         self, done: int, wanted: int | None, elapsed: float, seconds: float | None, progress: Progress
@@ -215,7 +222,8 @@ class GaussianOptimiser:
         loss = view_loss(color, rendered.depth, rendered.alpha, self._views.targets[view], self._weights)
         if math.isfinite(value := float(loss.detach())):
             self._loss = value if self._loss is None else 0.95 * self._loss + 0.05 * value
-            self._differentiate(loss)
+            if loss.requires_grad:
+                torch.autograd.backward(loss)
             if exposure is not None and exposure.grad is not None:
                 self._views.exposures.step(view, exposure.grad, self._decay())
             self._state.step(rendered.visible, self._rates())
@@ -229,14 +237,9 @@ class GaussianOptimiser:
     def _render(self, camera: Camera) -> Rendered:
         parameters = self._state.parameters
         degree = min(self._first_degree + int(self._clock) // self.config.sh_interval, parameters.sh_degree)
+        if self.config.dropout > 0:
+            parameters = without_some(parameters, self.config.dropout * self._share(), self._random)
         return rasterize(parameters, camera, sh_degree=degree, backend=self.config.rasterizer)
-
-    def _differentiate(self, loss: torch.Tensor) -> None:
-        if self.config.opacity_regularisation > 0:
-            opacity = self._state.parameters.opacity_logits.sigmoid().mean()
-            loss = loss + self.config.opacity_regularisation * opacity
-        if loss.requires_grad:
-            torch.autograd.backward(loss)
 
     def _rates(self) -> Rates:
         rates, decay = self.config.rates, self._decay()
@@ -251,8 +254,11 @@ class GaussianOptimiser:
 
     def _decay(self) -> float:
         """Return the share of the rates now: falls exponentially to ``rates.final``."""
-        share = min(self._clock / max(self.config.steps, 1), 1.0)
-        return math.exp(math.log(self.config.rates.final) * share)
+        return math.exp(math.log(self.config.rates.final) * self._share())
+
+    def _share(self) -> float:
+        """Return how much of the schedule is over, in [0, 1]."""
+        return min(self._clock / max(self.config.steps, 1), 1.0)
 
     def _report(self, steps: int, seconds: float, stopped: Stop) -> OptimisationReport:
         return OptimisationReport(

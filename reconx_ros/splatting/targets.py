@@ -6,9 +6,10 @@ import torch
 from reconx_ros.errors import SplattingError
 from reconx_ros.geometry.protocol import OBSERVED
 from reconx_ros.splatting.config import SplattingConfig
+from reconx_ros.splatting.cpu.gradient_loss import pyramid
 from reconx_ros.splatting.cpu.loss import Workspace, target_statistics
 from reconx_ros.splatting.gaussians import Floats
-from reconx_ros.splatting.loss import Target, confidence_weights
+from reconx_ros.splatting.loss import LEVELS, Target, confidence_weights
 from reconx_ros.splatting.view import TrainingView
 
 
@@ -42,6 +43,7 @@ class TargetFactory:
             depth=torch.from_numpy(depth).to(self._device) if np.isfinite(depth).any() else None,
             statistics=target_statistics(image, weight) if cpu else None,
             work=self._workspace(weight) if cpu else None,
+            levels=pyramid(weight, LEVELS) if cpu and self._config.gradient_weight > 0 else None,
         )
 
     def _workspace(self, weight: Floats) -> Workspace:

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
+from reconx_ros.geometry.protocol import OBSERVED
 from reconx_ros.splatting.appearance import Appearance
 from reconx_ros.splatting.confidence import residuals, view_evidence
 from reconx_ros.splatting.config import SplattingConfig
@@ -41,6 +42,7 @@ class TrainingSet:
         self._backend = config.rasterizer
         self._evidence: list[Floats | None] = []
         self._oldest: list[int] = []
+        self._observed: list[bool] = []
 
     def __len__(self) -> int:
         """Return the number of views."""
@@ -52,12 +54,15 @@ class TrainingSet:
         Raises:
             SplattingError: a view is not of its camera's size or has a negative confidence.
         """
-        made = [(view.camera, self._factory.make(view)) for view in views]
-        used = [(camera, target) for camera, target in made if target is not None]
+        made = [(view, self._factory.make(view)) for view in views]
+        used = [(view, target) for view, target in made if target is not None]
         self.ignored += len(made) - len(used)
         if used:
-            self._oldest = [*range(len(self), len(self) + len(used)), *self._oldest]
-            self.cameras += [camera for camera, _ in used]
+            observed = [view.provenance == OBSERVED for view, _ in used]
+            new = [len(self) + place for place, real in enumerate(observed) if real]
+            self._oldest = [*new, *self._oldest]
+            self._observed += observed
+            self.cameras += [view.camera for view, _ in used]
             self.targets += [target for _, target in used]
             self._evidence += [None] * len(used)
             self.exposures.add(len(used))
@@ -69,6 +74,7 @@ class TrainingSet:
         self.cameras = [self.cameras[view] for view in views]
         self.targets = [self.targets[view] for view in views]
         self._evidence = [self._evidence[view] for view in views]
+        self._observed = [self._observed[view] for view in views]
         self._oldest = [place[view] for view in self._oldest if view in place]
         self.exposures.keep(views)
         self.schedule.keep(views)
@@ -82,13 +88,15 @@ class TrainingSet:
                 self._evidence[view] = grown
 
     def evidence(self, parameters: GaussianParameters, refresh: int | None) -> Floats:
-        """Return the summed evidence [N] of all views; see ``confidence``.
+        """Return the summed evidence [N] of all observed views; see ``confidence``.
+
+        What was generated, or reprojected, is no evidence of its own.
 
         Args:
             parameters: the map.
             refresh: most views that are looked at again, the longest unseen first; all if ``None``.
         """
-        chosen = self._oldest[: len(self) if refresh is None else refresh]
+        chosen = self._oldest[: len(self._oldest) if refresh is None else refresh]
         self._oldest = [*self._oldest[len(chosen) :], *chosen]
         for view in chosen:
             self._evidence[view] = self._measure(view, parameters)
@@ -98,13 +106,16 @@ class TrainingSet:
             total += one
         return total
 
-    def appearance(self) -> Appearance:
-        """Return the exposures of all views and their mean colour."""
-        if not len(self):
+    def appearance(self, views: Sequence[int] | None = None) -> Appearance:
+        """Return the exposures of the observed ones of ``views`` (``None``: all) and their mean colour."""
+        wanted = range(len(self)) if views is None else views
+        real = [view for view in wanted if self._observed[view]]
+        if not real:
             return Appearance.neutral()
-        gains, biases = self.exposures.values.cpu().numpy().copy().transpose(1, 0, 2)
-        means = torch.stack([target.image.mean(dim=(0, 1)) for target in self.targets])
-        return Appearance.of(self.cameras, gains, biases, means.mean(dim=0).cpu().numpy())
+        gains, biases = self.exposures.values[real].cpu().numpy().copy().transpose(1, 0, 2)
+        means = torch.stack([self.targets[view].image.mean(dim=(0, 1)) for view in real])
+        cameras = [self.cameras[view] for view in real]
+        return Appearance.of(cameras, gains, biases, means.mean(dim=0).cpu().numpy())
 
     def _measure(self, view: int, parameters: GaussianParameters) -> Floats:
         target, camera = self.targets[view], self.cameras[view]

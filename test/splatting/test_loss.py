@@ -3,11 +3,14 @@ import pytest
 import torch
 
 from reconx_ros.splatting.cpu import loss as kernels
+from reconx_ros.splatting.cpu.gradient_loss import gradient_loss, pyramid
 from reconx_ros.splatting.loss import (
+    LEVELS,
     LossWeights,
     Target,
     confidence_weights,
     geometric_reference,
+    gradient_reference,
     photometric_reference,
     ssim,
     view_loss,
@@ -123,3 +126,24 @@ def test_normalised_weights_have_mean_one_and_keep_order(mode: str) -> None:
 @pytest.mark.parametrize("mode", ["uniform", "mean", "log", "raw"])
 def test_zero_confidence_leaves_the_view_out(mode: str) -> None:
     assert (confidence_weights(np.zeros((4, 5), np.float32), mode) == 0).all()
+
+
+@pytest.mark.parametrize("size", [(37, 53), (16, 12), (5, 4), (1, 3), (1, 1)])
+def test_gradient_term_equals_float64_reference(size: tuple[int, int]) -> None:
+    target = random_target(*size)
+    levels = pyramid(target.weight.numpy(), LEVELS)
+    color = random_render(target)[0].detach()
+    value, gradient = gradient_loss(color.numpy(), target.image.numpy(), levels)
+    wanted = color.double().requires_grad_()
+    reference = gradient_reference(wanted, target.image.double(), target.weight.double())
+    reference.backward()
+    assert value == pytest.approx(reference.item(), rel=1e-5, abs=1e-9)
+    np.testing.assert_allclose(gradient, wanted.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_gradient_term_ignores_a_change_of_brightness_and_sees_a_lost_edge() -> None:
+    target = random_target(24, 24)
+    flat = torch.full_like(target.image, 0.5)
+    brighter = gradient_reference(target.image + 0.1, target.image, target.weight)
+    assert brighter.item() < 1e-6
+    assert gradient_reference(flat, target.image, target.weight).item() > 0.05

@@ -1,0 +1,151 @@
+r"""What each part of the optimiser brings on held-out views, from the same cameras and the same cloud.
+
+    python benchmarks/splatting_quality.py ../shared/data/redkitchen_bag --inputs 4,8 \\
+        --variant 'no dropout: dropout=0' --variant 'plain: preset=plain-3dgs'
+
+A variant is a name and settings of the splatting section; ``base`` is the preset as it is. Every variant
+of a case starts from the same geometry, which is made once. Figures are over whole views (``all``) and
+over the pixels the inputs see (``covered``), at the size of the recording.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from reconx_ros.config import ReconxConfig, load_config
+from reconx_ros.evaluation.baselines import PointsBaseline
+from reconx_ros.evaluation.coverage import covered_pixels
+from reconx_ros.evaluation.hold_out import parse_hold_out
+from reconx_ros.evaluation.metrics import Mask, colour_corrected, psnr, ssim
+from reconx_ros.evaluation.split import Split, read_split
+from reconx_ros.geometry.choose import choose_geometry
+from reconx_ros.geometry.fusion import fuse
+from reconx_ros.geometry.protocol import GeometryEstimate, PointCloud
+from reconx_ros.keyframes.reduce import reduce
+from reconx_ros.machine import processor_name
+from reconx_ros.progress import Silent
+from reconx_ros.splatting.grow import grown
+from reconx_ros.splatting.initialise import initialise
+from reconx_ros.splatting.optimise import GaussianOptimiser
+from reconx_ros.splatting.rasterize import render_view
+from reconx_ros.splatting.reproject import reprojected_views
+from reconx_ros.splatting.views import observed_views
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Inputs, what geometry made of them, and the truth."""
+
+    name: str
+    split: Split
+    estimate: GeometryEstimate
+    cloud: PointCloud
+    covered: list[Mask]
+
+
+def prepare(source: Path, inputs: int, hold_out: str, config: ReconxConfig) -> Case:
+    """Read the frames, make the cloud, and find what the inputs see of the held-out views."""
+    split = read_split(source, config.source, parse_hold_out(hold_out), inputs, Silent())
+    small = [reduce(view, config.keyframes.image_width) for view in split.inputs]
+    estimate = choose_geometry(config.geometry, small, split.metric).estimate(small, Silent())
+    cloud = fuse(estimate, config.geometry.fusion)
+    splats = PointsBaseline(split.inputs, cloud)
+    covered = [
+        covered_pixels(view, split.inputs, splats.render(view.camera)[1], split.metric)
+        for view in split.held_out
+    ]
+    return Case(f"{source.name} {inputs}", split, estimate, cloud, covered)
+
+
+def run(case: Case, config: ReconxConfig) -> dict[str, float]:
+    """Optimise from the case's cloud and return the mean figures over its held-out views."""
+    began = time.perf_counter()
+    start = initialise(case.cloud, config.splatting)
+    start = grown(start, case.estimate, config.splatting)
+    optimiser = GaussianOptimiser(start, config.splatting, config.device)
+    pseudo = reprojected_views(case.estimate, config.splatting)
+    optimiser.add_views([*observed_views(case.estimate), *pseudo])
+    optimiser.run()
+    seconds = time.perf_counter() - began
+    gaussians, appearance = optimiser.gaussians(evidence_views=0), optimiser.appearance()
+    rows = []
+    for view, covered in zip(case.split.held_out, case.covered, strict=True):
+        image, _, alpha = render_view(gaussians, view.camera, config.splatting.rasterizer)
+        picture = appearance.develop(image, alpha, view.camera)
+        truth = view.image.astype(np.float32) / np.float32(255)
+        bare = np.clip(image + (1 - alpha[..., None]) * appearance.background, 0, 1).astype(np.float32)
+        rows.append(
+            (
+                psnr(picture, truth),
+                ssim(picture, truth),
+                psnr(picture, truth, covered),
+                ssim(picture, truth, covered),
+                psnr(picture, truth, ~covered),
+                psnr(bare, truth, covered),
+                psnr(colour_corrected(picture, truth, covered), truth, covered),
+            )
+        )
+    names = ("psnr", "ssim", "covered", "ssim_covered", "uncovered", "bare_covered", "colour_corrected")
+    means = np.nanmean(np.array(rows), axis=0)
+    figures = {name: round(float(value), 4) for name, value in zip(names, means, strict=True)}
+    return {**figures, "gaussians": len(gaussians), "seconds": round(seconds, 1)}
+
+
+def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
+    """Read ``name: key=value key.key=value`` into nested settings."""
+    name, _, rest = text.partition(":")
+    settings: dict[str, Any] = {}
+    for item in rest.split():
+        key, _, value = item.partition("=")
+        place = settings
+        *path, last = key.split(".")
+        for part in path:
+            place = place.setdefault(part, {})
+        place[last] = yaml.safe_load(value)
+    return name.strip(), settings
+
+
+def main() -> None:
+    """Run every variant on every case; print a row each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sources", nargs="+", type=Path)
+    parser.add_argument("--inputs", default="8", help="numbers of input views, as in 4,8")
+    parser.add_argument("--hold-out", default="every:8")
+    parser.add_argument("--preset", default="fast")
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--geometry")
+    parser.add_argument("--width", type=int, help="of the input images")
+    parser.add_argument("--variant", action="append", default=[])
+    parser.add_argument("--no-base", action="store_true")
+    parser.add_argument("--json", type=Path, help="file that gets the figures")
+    args = parser.parse_args()
+    common: dict[str, Any] = {}
+    if args.geometry:
+        common["geometry"] = {"method": args.geometry}
+    if args.width:
+        common["keyframes"] = {"image_width": args.width}
+    variants = [] if args.no_base else [("base", {})]
+    variants += [parse_variant(text) for text in args.variant]
+    results: dict[str, Any] = {"machine": processor_name(), "preset": args.preset, "cases": {}}
+    for source in args.sources:
+        for inputs in map(int, args.inputs.split(",")):
+            case = prepare(source, inputs, args.hold_out, load_config(args.preset, args.config, common))
+            print(f"{case.name}, {len(case.cloud)} points, {len(case.covered)} held out", flush=True)
+            rows = results["cases"].setdefault(case.name, {})
+            for name, settings in variants:
+                config = load_config(args.preset, args.config, {**common, "splatting": settings})
+                rows[name] = run(case, config)
+                row = "  ".join(f"{key} {value:g}" for key, value in rows[name].items())
+                print(f"  {name:28s} {row}", flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
