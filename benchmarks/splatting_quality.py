@@ -11,7 +11,7 @@ over the pixels the inputs see (``covered``), at the size of the recording.
 import argparse
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ def run(case: Case, config: ReconxConfig) -> dict[str, float]:
     pseudo = reprojected_views(case.estimate, config.splatting)
     optimiser.add_views([*observed_views(case.estimate), *pseudo])
     optimiser.run()
+    optimiser.prune()
     seconds = time.perf_counter() - began
     gaussians, appearance = optimiser.gaussians(evidence_views=0), optimiser.appearance()
     rows = []
@@ -94,7 +95,8 @@ def run(case: Case, config: ReconxConfig) -> dict[str, float]:
     names = ("psnr", "ssim", "covered", "ssim_covered", "uncovered", "bare_covered", "colour_corrected")
     means = np.nanmean(np.array(rows), axis=0)
     figures = {name: round(float(value), 4) for name, value in zip(names, means, strict=True)}
-    return {**figures, "gaussians": len(gaussians), "seconds": round(seconds, 1)}
+    counts = {f"pruned_{name}": count for name, count in asdict(optimiser.pruned).items()}
+    return {**figures, **counts, "gaussians": len(gaussians), "seconds": round(seconds, 1)}
 
 
 def parse_variant(text: str) -> tuple[str, dict[str, Any]]:

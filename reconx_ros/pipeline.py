@@ -56,11 +56,13 @@ def reconstruct_keyframes(
         optimiser.add_views([*observed_views(estimate), *generated_views(generated)])
         optimiser.add_views(reprojected_views(estimate, config.splatting))
         optimisation = optimiser.run(progress=progress)
+        optimiser.prune()
     report = {
         "geometry": geometry.name,
         "synthesizer": synthesizer.name,
         "generated_frames": len(generated),
         "optimisation": asdict(optimisation),
+        "pruned": asdict(optimiser.pruned),
         "seconds": watch.seconds,
         "partial": False,
         "cancelled": progress.cancelled(),

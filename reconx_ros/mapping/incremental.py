@@ -215,11 +215,13 @@ class IncrementalMapper:
 
     def _grow(self, keyframe: Keyframe, pointmap: PointMap, rows: NDArray[np.intp]) -> None:
         with self._watch.stage("splatting"):
-            new = _rows(self._fusion.cloud(), rows)
+            new, group = _rows(self._fusion.cloud(), rows), self._groups[keyframe.name]
             if len(new):
-                group = self._groups[keyframe.name]
                 self._gaussians.add(initialise(new, self.config.splatting), group)
-            self._gaussians.add_view(keyframe.name, observed_view(keyframe, pointmap))
+            view = observed_view(keyframe, pointmap)
+            self._gaussians.add_view(keyframe.name, view)
+            self._gaussians.prune()
+            self._gaussians.fill(keyframe, view.depth, group)
 
     def _page(self) -> None:
         """Put far submaps to disk and fetch near ones."""

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.config import ReconxConfig
+from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.progress import Progress
 from reconx_ros.splatting.appearance import Appearance
 from reconx_ros.splatting.gaussians import GaussianMap
+from reconx_ros.splatting.grow import unexplained
 from reconx_ros.splatting.optimise import GaussianOptimiser, OptimisationReport
 from reconx_ros.splatting.view import TrainingView
 
@@ -81,6 +83,24 @@ class LiveGaussians:
         before = self._optimiser.view_count
         self._optimiser.add_views([view])
         self._views += [name] * (self._optimiser.view_count - before)
+
+    def fill(self, keyframe: Keyframe, depth: NDArray[np.float32], group: int) -> None:
+        """Add Gaussians of guessed depth where ``keyframe`` shows what the map does not explain.
+
+        Args:
+            keyframe: a posed view.
+            depth: [H, W] of it, NaN where unknown.
+            group: the submap they belong to.
+        """
+        if self._optimiser is not None and self._config.splatting.guess_stride:
+            now = self._optimiser.gaussians(evidence_views=0)
+            self.add(unexplained(now, keyframe, depth, self._config.splatting), group)
+
+    def prune(self) -> None:
+        """Remove degenerate Gaussians and those that the latest views contradict."""
+        if self._optimiser is not None:
+            rows = self._optimiser.prune()
+            self.ids, self.groups = self.ids[rows], self.groups[rows]
 
     def refine(self, seconds: float, progress: Progress) -> OptimisationReport | None:
         """Optimise for at most ``seconds``; ``None`` where there is nothing to optimise."""

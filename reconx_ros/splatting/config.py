@@ -33,6 +33,9 @@ class LimitsConfig(Settings):
 
     max_growth: float = Field(4.0, ge=1, description="largest scale per largest scale at the start")
     max_anisotropy: float = Field(10.0, ge=1, description="largest scale per middle scale: no needles")
+    max_needle: float = Field(
+        0.02, gt=0, description="length per scene extent from which the thinnest are removed as needles"
+    )
     max_scale: float = Field(0.1, gt=0, description="largest scale per scene extent")
     min_scale: float = Field(1e-5, gt=0, description="smallest scale per scene extent")
 
@@ -67,7 +70,7 @@ class SplattingConfig(Settings):
     guess_stride: int = Field(
         2, ge=0, description="pixels between new Gaussians where a view is not explained; 0 adds none"
     )
-    pseudo_views: int = Field(2, ge=0, description="reprojected views between neighbouring real ones")
+    pseudo_views: int = Field(1, ge=0, description="reprojected views between neighbouring real ones")
     pseudo_weight: float = Field(0.3, ge=0, le=1, description="weight of their most certain pixels")
     initial: InitialisationConfig = InitialisationConfig()
     rates: LearningRates = LearningRates()

@@ -20,6 +20,7 @@ from reconx_ros.splatting.config import SplattingConfig
 from reconx_ros.splatting.dropout import without_some
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.loss import LossWeights, view_loss
+from reconx_ros.splatting.prune import Pruned, degenerate
 from reconx_ros.splatting.rasterize import Rendered, rasterize
 from reconx_ros.splatting.state import GaussianState, used_degree
 from reconx_ros.splatting.training import TrainingSet
@@ -82,6 +83,10 @@ class GaussianOptimiser:
     """Gaussians under optimisation: views and Gaussians come in, steps run, snapshots go out.
 
     Between any two steps the map is finite, within its shape limits and under the cap.
+
+    Attributes:
+        config: the settings.
+        pruned: degenerate Gaussians removed so far.
     """
 
     def __init__(self, gaussians: GaussianMap, config: SplattingConfig, device: str = "auto") -> None:
@@ -105,6 +110,7 @@ class GaussianOptimiser:
         self._random = torch.Generator().manual_seed(config.seed)
         self._first_degree = used_degree(gaussians)
         self._total = self._skipped = 0
+        self.pruned = Pruned()
         self._clock = 0.0  # steps done, set back when the map grows
         self._loss: float | None = None
 
@@ -133,6 +139,22 @@ class GaussianOptimiser:
         rows = self._state.add(gaussians)
         self._clock *= before / (before + len(gaussians))
         self._views.rearrange(rows[rows < before], len(self._state))
+        return rows
+
+    def prune(self) -> NDArray[np.intp]:
+        """Remove degenerate Gaussians (``prune.py``), but never all of them.
+
+        Returns:
+            The rows kept, ascending: the map's rows from now on.
+        """
+        gaussians = self._state.snapshot(self._state.point_confidence)
+        views = self._views.measured()
+        gone, counts = degenerate(gaussians, views, self.config.limits, self._state.extent)
+        rows = np.arange(len(gaussians))
+        if gone.any() and not gone.all():
+            rows = np.flatnonzero(~gone)
+            self.pruned += counts
+            self.keep_gaussians(rows)
         return rows
 
     def keep_gaussians(self, rows: NDArray[np.intp]) -> None:

@@ -106,6 +106,11 @@ class TrainingSet:
             total += one
         return total
 
+    def measured(self) -> list[tuple[Camera, Floats]]:
+        """Return camera and depth [H, W] (NaN where unknown) of the observed views that have any."""
+        views = zip(self.cameras, self.targets, self._observed, strict=True)
+        return [(c, t.depth.cpu().numpy()) for c, t, seen in views if seen and t.depth is not None]
+
     def appearance(self, views: Sequence[int] | None = None) -> Appearance:
         """Return the exposures of the observed ones of ``views`` (``None``: all) and their mean colour."""
         wanted = range(len(self)) if views is None else views

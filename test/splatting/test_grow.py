@@ -1,0 +1,84 @@
+"""A slanted wall of known texture, seen by one camera that misses the depth of a patch."""
+
+import numpy as np
+
+from reconx_ros.camera import Camera
+from reconx_ros.geometry.protocol import GENERATED, PointCloud
+from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.splatting.config import SplattingConfig
+from reconx_ros.splatting.gaussians import GaussianMap
+from reconx_ros.splatting.grow import GUESSED, unexplained
+from reconx_ros.splatting.initialise import initialise
+from reconx_ros.splatting.rasterize import render_view
+
+WIDTH, HEIGHT = 64, 48
+HOLE = np.zeros((HEIGHT, WIDTH), bool)
+HOLE[14:34, 20:44] = True
+
+
+def wall() -> tuple[Keyframe, np.ndarray]:
+    """The view and the true depth: inverse depth rises to the right."""
+    intrinsics = np.array([[60.0, 0, 31.5], [0, 60.0, 23.5], [0, 0, 1]])
+    pose = np.eye(4)
+    pose[:3, 3] = (0.3, -0.2, 0.1)
+    depth = 1 / np.broadcast_to(np.linspace(0.4, 0.6, WIDTH), (HEIGHT, WIDTH))
+    rng = np.random.default_rng(0)
+    image = np.repeat(rng.integers(0, 256, (HEIGHT, WIDTH // 4, 3), dtype=np.uint8), 4, axis=1)
+    return Keyframe("a", 0, image, Camera(intrinsics, pose, WIDTH, HEIGHT)), depth.astype(np.float32)
+
+
+def mapped(keyframe: Keyframe, depth: np.ndarray, config: SplattingConfig) -> GaussianMap:
+    known = np.isfinite(depth)
+    count = int(known.sum())
+    cloud = PointCloud(
+        keyframe.camera.unproject(depth)[known],
+        keyframe.image[known],
+        np.tile(np.float32([0, 0, -1]), (count, 1)),
+        np.full(count, 10, np.float32),
+        np.zeros(count, np.uint8),
+        np.ones(count, np.int32),
+    )
+    return initialise(cloud, config)
+
+
+def test_a_hole_in_the_depth_is_filled_near_the_truth_and_marked() -> None:
+    keyframe, truth = wall()
+    measured = np.where(HOLE, np.nan, truth).astype(np.float32)
+    config = SplattingConfig(guess_stride=1)
+    before = mapped(keyframe, measured, config)
+    new = unexplained(before, keyframe, measured, config)
+    pixels, depth = keyframe.camera.project(new.means.astype(np.float64))
+    column, row = np.rint(pixels).astype(int).T
+    assert HOLE[row, column].all()
+    assert len(new) > 0.7 * HOLE.sum()
+    np.testing.assert_allclose(depth, truth[row, column], rtol=0.05)
+    assert (new.provenance == GENERATED).all()
+    assert (new.confidence == np.float32(GUESSED)).all()
+    _, _, alpha = render_view(GaussianMap.concatenate(before, new), keyframe.camera)
+    assert (alpha[HOLE] > 0.5).all()
+
+
+def test_a_view_that_is_explained_adds_nothing() -> None:
+    keyframe, truth = wall()
+    config = SplattingConfig()
+    assert len(unexplained(mapped(keyframe, truth, config), keyframe, truth, config)) == 0
+
+
+def test_the_stride_thins_and_widens() -> None:
+    keyframe, truth = wall()
+    measured = np.where(HOLE, np.nan, truth).astype(np.float32)
+    dense, thin = (SplattingConfig(guess_stride=stride) for stride in (1, 2))
+    fine = unexplained(mapped(keyframe, measured, dense), keyframe, measured, dense)
+    coarse = unexplained(mapped(keyframe, measured, thin), keyframe, measured, thin)
+    assert len(coarse) < 0.35 * len(fine)
+    ratio = np.exp(coarse.log_scales[:, 0]).mean() / np.exp(fine.log_scales[:, 0]).mean()
+    assert abs(ratio - 2) < 0.1
+
+
+def test_without_any_depth_nothing_is_guessed() -> None:
+    keyframe, truth = wall()
+    config = SplattingConfig()
+    elsewhere = mapped(keyframe, truth, config)
+    elsewhere.means[:, 2] -= 10  # behind the camera
+    nothing = np.full_like(truth, np.nan)
+    assert len(unexplained(elsewhere, keyframe, nothing, config)) == 0
