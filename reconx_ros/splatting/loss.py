@@ -116,7 +116,8 @@ def gradient_reference(color: torch.Tensor, target: torch.Tensor, weight: torch.
     """Return the gradient term E in plain torch.
 
     With r = x - y averaged over 2^l x 2^l pixels, the mean over levels l = 0, 1, 2 of
-    ``mean_i w_i mean_c (|r_i - r_left| + |r_i - r_above|)``; w is averaged alike.
+    ``mean_i mean_c (min(w_i, w_left) |r_i - r_left| + min(w_i, w_above) |r_i - r_above|)``; w is averaged
+    alike, so a pixel of no weight has none through its neighbours either.
     """
     residual = (color - target).permute(2, 0, 1)[None]
     weight = weight[None, None]
@@ -124,8 +125,8 @@ def gradient_reference(color: torch.Tensor, target: torch.Tensor, weight: torch.
     for level in range(pyramid_levels(weight.shape[-2], weight.shape[-1])):
         if level:
             residual, weight = functional.avg_pool2d(residual, 2), functional.avg_pool2d(weight, 2)
-        across = (weight[..., 1:] * residual.diff(dim=-1).abs()).sum()
-        down = (weight[..., 1:, :] * residual.diff(dim=-2).abs()).sum()
+        across = (torch.minimum(weight[..., 1:], weight[..., :-1]) * residual.diff(dim=-1).abs()).sum()
+        down = (torch.minimum(weight[..., 1:, :], weight[..., :-1, :]) * residual.diff(dim=-2).abs()).sum()
         terms.append((across + down) / residual.numel())
     return torch.stack(terms).mean()
 

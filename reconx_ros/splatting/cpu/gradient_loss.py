@@ -91,22 +91,22 @@ def _differences(residual, weight, scale, slope, sums):  # type: ignore[no-untyp
             for j in range(width):
                 out[j] = zero
             if i > 0:
-                above = residual[i - 1]
+                above, v = residual[i - 1], weight[i - 1]
                 for j in range(width):
-                    d = row[j] - above[j]
-                    out[j] += w[j] * scale * (np.float32(d > zero) - np.float32(d < zero))
-                    row_total += w[j] * abs(d)
+                    d, pair = row[j] - above[j], min(w[j], v[j])
+                    out[j] += pair * scale * (np.float32(d > zero) - np.float32(d < zero))
+                    row_total += pair * abs(d)
             if i + 1 < height:
                 below, v = residual[i + 1], weight[i + 1]
                 for j in range(width):
-                    d = row[j] - below[j]
-                    out[j] += v[j] * scale * (np.float32(d > zero) - np.float32(d < zero))
+                    d, pair = row[j] - below[j], min(w[j], v[j])
+                    out[j] += pair * scale * (np.float32(d > zero) - np.float32(d < zero))
             for j in range(3, width):
-                d = row[j] - row[j - 3]
-                out[j] += w[j] * scale * (np.float32(d > zero) - np.float32(d < zero))
-                row_total += w[j] * abs(d)
+                d, pair = row[j] - row[j - 3], min(w[j], w[j - 3])
+                out[j] += pair * scale * (np.float32(d > zero) - np.float32(d < zero))
+                row_total += pair * abs(d)
             for j in range(width - 3):
-                d = row[j] - row[j + 3]
-                out[j] += w[j + 3] * scale * (np.float32(d > zero) - np.float32(d < zero))
+                d, pair = row[j] - row[j + 3], min(w[j], w[j + 3])
+                out[j] += pair * scale * (np.float32(d > zero) - np.float32(d < zero))
             total += row_total
         sums[chunk] = total
