@@ -3,8 +3,8 @@
     python benchmarks/dust3r.py [--json FILE] [--repeats N] [--size WIDTHxHEIGHT] [--head dpt|linear]
 
 Random weights take the same time as trained ones. Medians are of all repetitions after one that is not
-counted. A pair alone is two images encoded, one pair decoded, two heads; in a map each image is encoded once
-and takes part in several pairs.
+counted. A pair alone is two images encoded, one pair decoded, two heads; in a map each image is encoded
+once and takes part in several pairs.
 """
 
 import reconx_ros  # noqa: F401  before torch: it says how OpenMP threads wait
