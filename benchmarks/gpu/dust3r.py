@@ -2,11 +2,11 @@
 
     python benchmarks/gpu/dust3r.py [--json FILE] [--keyframes N] [--repeats N] [--tiny]
 
-Runs from a bare checkout with torch, numpy, OpenCV, scipy, numba, pydantic and pillow; no ROS. The
-weights are random, which costs the same time. End to end are: preparing N keyframes of 640 x 480, the
-pairs of a window of four neighbours, predicting them in batches, and aligning pairs of the same number
-(exact ones of a plane, as random weights predict nothing that could be aligned). Without CUDA it runs on
-the CPU; ``--tiny`` makes the network small, to try the script.
+Runs from a bare checkout with torch, numpy, OpenCV, scipy, numba, pydantic and pillow; no ROS. The weights
+are random, which costs the same time. End to end are: preparing N keyframes of 640 x 480, the pairs of a
+window of four neighbours, predicting them in batches, and aligning pairs of the same number (exact ones of
+a bumpy wall, as random weights predict nothing that could be aligned). Without CUDA it runs on the CPU;
+``--tiny`` makes the network small, to try the script.
 """
 
 import sys

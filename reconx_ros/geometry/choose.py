@@ -12,7 +12,12 @@ from reconx_ros.keyframes.keyframe import Keyframe
 def _rgbd(config: GeometryConfig, metric: bool) -> Geometry:
     from reconx_ros.geometry.rgbd import RgbdGeometry  # noqa: PLC0415 - numba loads with the room in use
 
-    return RgbdGeometry(config.rgbd, metric)
+    room = RgbdGeometry(config.rgbd, metric)
+    if not config.alignment.refine_rgbd:
+        return room
+    from reconx_ros.geometry.align.refined import RefinedGeometry  # noqa: PLC0415 - torch, open3d
+
+    return RefinedGeometry(room, config.rgbd, config.alignment, metric)
 
 
 def _plane_sweep(config: GeometryConfig, metric: bool) -> Geometry:

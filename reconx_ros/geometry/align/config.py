@@ -28,4 +28,7 @@ class AlignmentConfig(Settings):
     independent_samples: float = Field(
         20.0, gt=0, description="independent measurements that a view of one pair is worth"
     )
+    refine_rgbd: bool = Field(
+        False, description="register RGB-D keyframes with each other and refine their poses before use"
+    )
     max_iterations: int = Field(40, ge=1, description="steps of the search at most")

@@ -12,6 +12,7 @@ from reconx_ros.geometry.align.graph import choose_pairs
 from reconx_ros.geometry.align.pairs import PairPointMaps
 from reconx_ros.geometry.align.pointmaps import make_pointmaps
 from reconx_ros.geometry.align.priors import priors_of
+from reconx_ros.geometry.align.refined import refined
 from reconx_ros.geometry.dust3r.config import Dust3rConfig
 from reconx_ros.geometry.dust3r.load import PairPredictor, load_predictor
 from reconx_ros.geometry.dust3r.model import PairOutput
@@ -113,8 +114,8 @@ class Dust3rGeometry:
         alignment: Alignment,
     ) -> GeometryEstimate:
         pointmaps = make_pointmaps(wanted, pairs, alignment, self._config.edge_ratio)
-        refined = [_refined(views[index], index, alignment) for index in wanted]
-        return GeometryEstimate(tuple(refined), tuple(pointmaps), self._metric and alignment.metric)
+        answers = [refined(views[index], index, alignment) for index in wanted]
+        return GeometryEstimate(tuple(answers), tuple(pointmaps), self._metric and alignment.metric)
 
 
 def brought_back(
@@ -129,17 +130,3 @@ def brought_back(
         points.append(where.astype(np.float16))
         confidence.append(np.minimum(sure, FARTHEST).astype(np.float16))
     return PairPointMaps(*pair, (points[0], points[1]), (confidence[0], confidence[1]))
-
-
-def _refined(keyframe: Keyframe, index: int, alignment: Alignment) -> Keyframe:
-    """Return ``keyframe`` with the camera found, and how well it is known."""
-    if not alignment.aligned[index]:
-        return keyframe
-    covariance = alignment.covariance[index]
-    held = bool(np.isnan(covariance).any())
-    return replace(
-        keyframe,
-        camera=alignment.cameras[index],
-        posed=True,
-        pose_covariance=keyframe.pose_covariance if held else covariance,
-    )
