@@ -25,7 +25,7 @@ from reconx_ros.ros.link_values import (
     reply_from_values,
     reply_values,
 )
-from reconx_ros.ros.rows import POINT_TYPE, Rows, point_rows
+from reconx_ros.ros.rows import POINT_TYPE, Rows, joined, point_rows
 
 PART_ROWS = 4096
 """Rows of a cloud in one message: a quarter to half a megabyte."""
@@ -229,7 +229,7 @@ def _delta_values(delta: RowDelta) -> list[int]:
 
 def _delta(numbers: list[int], removed: "array.array[int]", parts: list[Rows]) -> RowDelta:
     version, base, count, checksum = (int(number) for number in numbers)
-    return RowDelta(version, base, count, checksum, np.array(removed, np.uint32), np.concatenate(parts))
+    return RowDelta(version, base, count, checksum, np.array(removed, np.uint32), joined(parts))
 
 
 def _numbers(ids: NDArray[np.uint32]) -> "array.array[int]":

@@ -23,6 +23,8 @@ Gaussians (``~/gaussians``, map frame) carry *activated* values, ready to draw:
 | id | uint32 | the number the Gaussian keeps for life |
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -109,6 +111,16 @@ def gaussian_rows(gaussians: GaussianMap, ids: NDArray[np.int64] | None = None) 
     rest = gaussians.sh[:, 1:].transpose(0, 2, 1).reshape(len(rows), 3 * (gaussians.sh.shape[1] - 1))
     _put(rows, [f"f_rest_{i}" for i in range(rest.shape[1])], rest)
     return rows
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Return rows of one type one after another; ``np.concatenate`` would drop the type's padding."""
+    whole = np.empty(sum(map(len, parts)), parts[0].dtype)
+    begin = 0
+    for part in parts:
+        whole[begin : begin + len(part)] = part
+        begin += len(part)
+    return whole
 
 
 def refresh_rgb(rows: Rows) -> None:

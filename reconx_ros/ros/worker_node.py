@@ -42,6 +42,10 @@ MOST_BEHIND = 8
 """Keyframes the worker may be behind before the robot is let wait: there they are on disk."""
 
 
+COARSE = 6.0
+"""While the worker refines, changes below this many tolerances are not sent."""
+
+
 class LatestMap:
     """The newest map of the worker, from which what the robot lacks is made when there is room."""
 
@@ -49,6 +53,7 @@ class LatestMap:
         self._points, self._gaussians = RowMirror(), RowMirror()
         self._makers = DeltaMaker(), DeltaMaker()
         self._latest: MapUpdate | None = None
+        self._unfinished: MapUpdate | None = None
         self._lock = threading.Lock()
 
     def take(self, update: MapUpdate) -> None:
@@ -62,14 +67,23 @@ class LatestMap:
             self._gaussians.apply(update.gaussians)
             self._latest = update
 
-    def give(self) -> MapUpdate | None:
-        """Return the changes since the last call, ``None`` where there are none."""
+    def give(self, resting: bool) -> MapUpdate | None:
+        """Return the changes since the last call, ``None`` where there are none.
+
+        Args:
+            resting: whether the worker has come to rest. While it refines, nearly every Gaussian
+                changes a little all the time: small changes then wait until it rests.
+        """
         with self._lock:
             update, self._latest = self._latest, None
+            if update is None and resting:
+                update = self._unfinished
+            self._unfinished = None if resting else update or self._unfinished
             points, gaussians = self._points.rows, self._gaussians.rows
         if update is None or points is None or gaussians is None:
             return None
-        made = self._makers[0].make(points), self._makers[1].make(gaussians)
+        coarse = 1.0 if resting else COARSE
+        made = self._makers[0].make(points, coarse), self._makers[1].make(gaussians, coarse)
         return replace(update, points=made[0], gaussians=made[1])
 
     def resend(self) -> None:
@@ -93,7 +107,7 @@ class WorkerNode(Node):
         self._replies: deque[Reply] = deque()
         self._messages: deque[Any] = deque()
         self._map = LatestMap()
-        self._told: tuple[str, ...] = ()
+        self._resting = False
         bandwidth = float(self.get_parameter("link_bandwidth").value) * 1e6
         self.end = LinkEnd(self, False, self._pull, self._take, self._hear, bandwidth)
         self.end.worker = uuid.uuid4().hex
@@ -182,22 +196,24 @@ class WorkerNode(Node):
             except DeltaGapError:
                 if self._worker is not None:
                     self._worker.send(Resend())
-        elif isinstance(reply, Activity) and self._replies:
-            pass  # the next one will do: what waits is more important
-        else:
-            self._replies.append(reply)
+            return
+        if isinstance(reply, Activity):
+            self._resting = not reply.stage
+            if self._replies or len(self.end.outgoing) > 1:
+                return  # the next one will do: what waits is more important
+        self._replies.append(reply)
 
     def _pull(self, number: int) -> bytes | None:
         """Return the next message for the robot: replies first, then what it lacks of the map."""
-        if not self._messages:
-            reply = self._replies.popleft() if self._replies else None
-            if reply is None and not len(self.end.outgoing):
-                reply = self._map.give()  # when all before has arrived: one map replaces several
-            if reply is not None:
-                self._messages.extend(reply_messages(reply))
-        if not self._messages:
-            return None
-        message = self._messages.popleft()
+        if self._replies:  # these go before the rest of a map: planners wait for new points
+            (message,) = reply_messages(self._replies.popleft())
+        else:
+            if not self._messages and not len(self.end.outgoing):  # one map replaces several
+                update = self._map.give(self._resting)
+                self._messages.extend(() if update is None else reply_messages(update))
+            if not self._messages:
+                return None
+            message = self._messages.popleft()
         message.session, message.worker, message.sequence = self.end.session, self.end.worker, number
         return bytes(serialize_message(message))
 

@@ -74,6 +74,8 @@ def test_only_what_changed_visibly_travels_and_small_changes_add_up() -> None:
     assert delta.changed["id"].tolist() == [7]
     assert delta.removed.tolist() == list(range(90, 100))
     mirror.apply(delta)
+    assert mirror.rows is not None
+    assert mirror.rows.dtype == CLOUD_TYPE  # padding and all
     for _ in range(10):  # 0.2 mm at a time: none is sent on its own, but they do not get lost
         rows["y"] += 2e-4
         mirror.apply(maker.make(rows[:90]))
