@@ -15,6 +15,7 @@ from reconx_ros.ros.launching import (
     play_command,
     remappings,
     truth,
+    with_camera,
 )
 
 
@@ -27,7 +28,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    values = with_camera({name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS})
     folder = Path(get_package_share_directory("reconx_ros")) / "config"
     actions = [SetEnvironmentVariable(name, value) for name, value in environment(folder).items()]
     actions.append(mapping_node(values, folder))

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from reconx_ros.errors import ConfigError
+
 ARGUMENTS: Mapping[str, tuple[str, str]] = {
     "namespace": ("", "Namespace of the node."),
     "params_file": ("", "YAML file of parameters (default: reconx.yaml of this package)."),
@@ -15,6 +17,7 @@ ARGUMENTS: Mapping[str, tuple[str, str]] = {
     "rviz": ("false", "Also start RViz."),
     "bag": ("", "Recording to play with /clock; empty: live input."),
     "rate": ("1.0", "Speed at which the recording is played."),
+    "camera": ("", "realsense, zed, oak or turtlebot: topics as its driver names them."),
     "rgb_topic": ("image", "Colour images, raw or .../compressed."),
     "depth_topic": ("depth", "Depth images, raw or .../compressedDepth."),
     "camera_info_topic": ("camera_info", "Calibration of the colour camera."),
@@ -39,6 +42,33 @@ WORKER_ARGUMENTS: Mapping[str, tuple[str, str]] = {
     "log_level": ("info", "debug, info, warn, error or fatal."),
 }
 """Launch arguments of the worker on another machine."""
+
+CAMERAS: Mapping[str, Mapping[str, str]] = {
+    "realsense": {  # realsense2_camera, align_depth.enable:=true
+        "rgb_topic": "/camera/camera/color/image_raw",
+        "depth_topic": "/camera/camera/aligned_depth_to_color/image_raw",
+        "camera_info_topic": "/camera/camera/color/camera_info",
+    },
+    "zed": {  # zed_wrapper up to 5.0
+        "rgb_topic": "/zed/zed_node/rgb/image_rect_color",
+        "depth_topic": "/zed/zed_node/depth/depth_registered",
+        "camera_info_topic": "/zed/zed_node/rgb/camera_info",
+        "depth_camera_info_topic": "/zed/zed_node/depth/camera_info",
+        "odom_topic": "/zed/zed_node/odom",
+    },
+    "oak": {  # depthai_ros_driver, depth aligned to colour (its default)
+        "rgb_topic": "/oak/rgb/image_raw",
+        "depth_topic": "/oak/stereo/image_raw",
+        "camera_info_topic": "/oak/rgb/camera_info",
+    },
+    "turtlebot": {  # TurtleBot 4, its OAK-D and odometry
+        "rgb_topic": "/oakd/rgb/preview/image_raw",
+        "depth_topic": "/oakd/rgb/preview/depth",
+        "camera_info_topic": "/oakd/rgb/preview/camera_info",
+        "odom_topic": "/odom",
+    },
+}
+"""Topics as camera drivers name them; what is given on the command line wins."""
 
 _PARAMETERS = ("map_frame", "odom_frame", "base_frame", "preset", "config_file", "output", "worker")
 
@@ -72,6 +102,20 @@ def remappings(arguments: Mapping[str, str]) -> list[tuple[str, str]]:
         ("odom", arguments["odom_topic"]),
     ]
     return [(name, topic) for name, topic in pairs if topic and name != topic]
+
+
+def with_camera(arguments: Mapping[str, str]) -> dict[str, str]:
+    """Return the arguments with the topics of ``camera`` where none are given.
+
+    Raises:
+        ConfigError: no such camera is known.
+    """
+    camera = arguments["camera"]
+    if camera and camera not in CAMERAS:
+        raise ConfigError(f"camera '{camera}' is unknown; choose one of {', '.join(CAMERAS)}")
+    topics = CAMERAS.get(camera, {})
+    given = {name for name, value in arguments.items() if value != ARGUMENTS.get(name, ("", ""))[0]}
+    return {**arguments, **{name: topic for name, topic in topics.items() if name not in given}}
 
 
 def play_command(arguments: Mapping[str, str]) -> list[str]:

@@ -5,14 +5,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reconx_ros.errors import ConfigError
 from reconx_ros.ros.launching import (
     ARGUMENTS,
+    CAMERAS,
     WORKER_ARGUMENTS,
     config_folder,
     environment,
     parameter_overrides,
     play_command,
     remappings,
+    with_camera,
 )
 from reconx_ros.ros.parameters import SPECS
 
@@ -89,3 +92,15 @@ def test_launch_file_describes_the_arguments(name: str) -> None:
 def test_the_profile_is_found_in_the_source_tree() -> None:
     assert (config_folder() / "fastdds.xml").is_file()
     assert (config_folder() / "reconx.yaml").is_file()
+
+
+def test_a_known_camera_gives_its_topics_and_the_command_line_wins() -> None:
+    given = with_camera({**DEFAULTS, "camera": "oak", "depth_topic": "/mine"})
+    assert given["rgb_topic"] == "/oak/rgb/image_raw"
+    assert given["depth_topic"] == "/mine"
+    assert ("image", "/oak/rgb/image_raw") in remappings(given)
+    assert with_camera(DEFAULTS) == DEFAULTS
+    for camera, topics in CAMERAS.items():
+        assert set(topics) <= set(ARGUMENTS), camera
+    with pytest.raises(ConfigError, match="camera 'kinect' is unknown; choose one of realsense"):
+        with_camera({**DEFAULTS, "camera": "kinect"})
