@@ -33,12 +33,17 @@ class GaussianAdam:
 
     Only rows that were visible are updated: their moments do not decay while nobody looks at them,
     and Gaussians added later start with a fresh count.
+
+    Attributes:
+        first: the first moment of each of the five parameters.
+        second: the second moment of each.
+        counts: [N] int32, the steps of each Gaussian.
     """
 
     def __init__(self, parameters: GaussianParameters) -> None:
-        self._first = [torch.zeros_like(tensor.detach()) for tensor in parameters.tensors()]
-        self._second = [torch.zeros_like(tensor.detach()) for tensor in parameters.tensors()]
-        self._counts = torch.zeros(len(parameters), dtype=torch.int32, device=parameters.means.device)
+        self.first = [torch.zeros_like(tensor.detach()) for tensor in parameters.tensors()]
+        self.second = [torch.zeros_like(tensor.detach()) for tensor in parameters.tensors()]
+        self.counts = torch.zeros(len(parameters), dtype=torch.int32, device=parameters.means.device)
 
     def rearrange(self, kept: torch.Tensor, added: int) -> None:
         """Keep the state of the rows ``kept`` (indices) and add ``added`` fresh rows behind."""
@@ -46,9 +51,9 @@ class GaussianAdam:
         def grown(tensor: torch.Tensor) -> torch.Tensor:
             return torch.cat([tensor[kept], tensor.new_zeros(added, *tensor.shape[1:])])
 
-        self._first = [grown(tensor) for tensor in self._first]
-        self._second = [grown(tensor) for tensor in self._second]
-        self._counts = grown(self._counts)
+        self.first = [grown(tensor) for tensor in self.first]
+        self.second = [grown(tensor) for tensor in self.second]
+        self.counts = grown(self.counts)
 
     @torch.no_grad()
     def step(self, parameters: GaussianParameters, visible: torch.Tensor, rates: Rates) -> int:
@@ -57,20 +62,20 @@ class GaussianAdam:
         Returns:
             Rows of the five tensors that were left as they are for a gradient that is not finite.
         """
-        self._counts += visible
+        self.counts += visible
         update = adam_step if parameters.means.device.type == "cpu" else torch_step
         dropped = 0
         for tensor, rate, first, second in zip(
             parameters.tensors(),
             rates.per_number(parameters.sh.shape[1]),
-            self._first,
-            self._second,
+            self.first,
+            self.second,
             strict=True,
         ):
             if tensor.grad is not None:
                 gradient = tensor.grad.contiguous()
                 dropped += update(
-                    tensor, gradient, first, second, self._counts, rate, visible, betas=BETAS, eps=EPSILON
+                    tensor, gradient, first, second, self.counts, rate, visible, betas=BETAS, eps=EPSILON
                 )
                 tensor.grad = None
         return dropped

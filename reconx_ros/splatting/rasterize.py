@@ -65,7 +65,7 @@ def rasterize(
         SplattingError: the camera, the degree or the tensors cannot be rendered.
     """
     degree = parameters.sh_degree if sh_degree is None else sh_degree
-    _check(parameters, camera, degree)
+    check_drawable(parameters, camera, degree)
     behind = torch.zeros(3) if background is None else background.detach()
     behind = behind.to(parameters.means)
     draw = _BACKENDS[_choose(parameters, backend)]
@@ -93,7 +93,12 @@ def render_view(
     return rendered.color.cpu().numpy(), depth, alpha
 
 
-def _check(parameters: GaussianParameters, camera: Camera, degree: int) -> None:
+def check_drawable(parameters: GaussianParameters, camera: Camera, degree: int) -> None:
+    """Make sure that Gaussians can be drawn with a camera and a degree of harmonics.
+
+    Raises:
+        SplattingError: they cannot.
+    """
     if not model.camera_is_usable(camera):
         raise SplattingError(
             f"camera of {camera.width}x{camera.height} pixels with focal lengths "

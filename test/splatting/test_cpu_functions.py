@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from reconx_ros.splatting import reference
-from reconx_ros.splatting.cpu import functions, memory, sh, simd, sort, tiles
+from reconx_ros.splatting.cpu import cells, functions, memory, sh, simd, sort, tiles
 from reconx_ros.splatting.cpu import splats as s
 
 Floats = NDArray[np.float32]
@@ -103,12 +103,12 @@ def test_depths_are_sorted_stably(count: int, seed: int, largest: float) -> None
     depths = (rng.random(count) * largest).astype(np.float32)
     depths[rng.random(count) < 0.2] = -1
     depths[rng.random(count) < 0.2] = largest / 2
-    order, *work = (np.zeros(count, np.int32) for _ in range(4))
-    visible = np.zeros(count, np.bool_)
-    number = sort.depth_order(depths.view(np.int32), order, *work, visible)
+    work = [np.zeros(count, np.int32) for _ in range(4)]
+    visible, bins = np.zeros(count, np.bool_), np.zeros((3, sort.BINS), np.int32)
+    order = sort.depth_order(depths.view(np.int32), work, bins, visible)
     np.testing.assert_array_equal(visible, depths >= 0)
     rows = np.flatnonzero(depths >= 0)
-    np.testing.assert_array_equal(order[:number], rows[np.argsort(depths[rows], kind="stable")])
+    np.testing.assert_array_equal(order, rows[np.argsort(depths[rows], kind="stable")])
 
 
 def ellipses(rng: np.random.Generator, count: int, width: int, height: int) -> tuple[Floats, Floats]:
@@ -132,6 +132,13 @@ def ellipses(rng: np.random.Generator, count: int, width: int, height: int) -> t
     return records, covariances
 
 
+def boxes(centre: Floats, half: Floats, tiles_along: int, size: int) -> NDArray[np.int32]:
+    """First and last tile, packed as ``project`` does."""
+    first = np.maximum(np.ceil(centre - half), 0) // size
+    last = np.minimum(np.floor(centre + half), tiles_along * size - 1) // size
+    return (first.astype(np.int32) | last.astype(np.int32) << 16).astype(np.int32)
+
+
 def test_tile_lists_hold_every_pixel_reached_and_little_else() -> None:
     rng, count, width, height = np.random.default_rng(0), 200, 150, 70
     records, covariances = ellipses(rng, count, width, height)
@@ -140,7 +147,9 @@ def test_tile_lists_hold_every_pixel_reached_and_little_else() -> None:
     order = rng.permutation(count).astype(np.int32)
     per_chunk = np.zeros((3, number + 1), np.int32)
     first_slot, slots = np.zeros(count, np.int32), np.zeros(count, np.int32)
-    common = (records.reshape(-1), order, count, tiles_x, tiles_y, per_chunk)
+    columns = boxes(records[:, s.X], records[:, s.HALF_X], tiles_x, s.TILE_WIDTH)
+    rows = boxes(records[:, s.Y], records[:, s.HALF_Y], tiles_y, s.TILE_HEIGHT)
+    common = (records.reshape(-1), columns, rows, order, tiles_x, per_chunk)
     tiles.count_tiles(*common, first_slot, slots)
     start, chunk_start = np.zeros(number + 1, np.int32), np.zeros(3, np.int32)
     entries = tiles.place_tiles(per_chunk, start, chunk_start)
@@ -152,6 +161,8 @@ def test_tile_lists_hold_every_pixel_reached_and_little_else() -> None:
         assert 0 <= slot[entry] - first_slot[gaussian[entry]] < slots[gaussian[entry]]
     y, x = np.mgrid[: tiles_y * s.TILE_HEIGHT, : tiles_x * s.TILE_WIDTH]
     rank = np.argsort(order)
+    is_large = np.maximum(columns // 65536 - columns % 65536, rows // 65536 - rows % 65536) >= tiles.SMALL
+    assert is_large.any() and not is_large.all()
     for tile in range(number):
         listed = gaussian[start[tile] : start[tile + 1]]
         assert (np.diff(rank[listed]) > 0).all()  # front to back
@@ -162,5 +173,32 @@ def test_tile_lists_hold_every_pixel_reached_and_little_else() -> None:
             nearest = (power * s.SHARPNESS**2).min()
             if nearest < 5.999:
                 assert i in listed
-            elif nearest > 14:  # an ellipse can pass between two pixels of a tile it touches
+            elif (
+                nearest > 14 and is_large[i]
+            ):  # an ellipse can pass between two pixels of a tile it touches
                 assert i not in listed
+
+
+@njit
+def _reached(records, bits):  # noqa: ANN001, ANN202
+    for i in range(len(bits)):
+        r = s.SIZE * i
+        bits[i] = cells.reached_cells(records, r, records[r + s.X], records[r + s.Y])
+
+
+def test_cells_hold_every_pixel_reached_and_little_else() -> None:
+    rng, count = np.random.default_rng(1), 300
+    records, covariances = ellipses(rng, count, 48, 48)
+    records[:, [s.X, s.Y]] -= 8
+    bits = np.zeros(count, np.int64)
+    _reached(records.reshape(-1), bits)
+    y, x = np.mgrid[:32, :32]
+    held = spurious = 0
+    for i in range(count):
+        offset = np.stack([x - records[i, s.X], y - records[i, s.Y]], -1)
+        power = np.einsum("yxi,ij,yxj->yx", offset, np.linalg.inv(covariances[i]), offset)
+        nearest = (power * s.SHARPNESS**2).reshape(8, 4, 8, 4).min(axis=(1, 3))
+        got = np.array([[bits[i] >> (8 * column + row) & 1 for column in range(8)] for row in range(8)])
+        assert got[nearest < 5.999].all()
+        held, spurious = held + got.sum(), spurious + (got.astype(bool) & (nearest > 6.001)).sum()
+    assert spurious < 0.1 * held

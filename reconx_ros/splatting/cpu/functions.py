@@ -1,4 +1,4 @@
-"""Elementary functions on vectors of eight floats, to about one unit in the last place."""
+"""Elementary functions on vectors, to about one unit in the last place."""
 
 import numpy as np
 from numba import njit
@@ -34,7 +34,12 @@ _L1, _L3, _L5, _L7, _L9 = (np.float32(2 / np.log(2) / k) for k in (1, 3, 5, 7, 9
 @njit(**INLINED)
 def exp2(x):
     """Return 2^x for x in [-126, 126], clamped to that range; NaN gives no particular number."""
-    x = minimum(maximum(x, _LOWEST), _HIGHEST)
+    return exp2_unclamped(minimum(maximum(x, _LOWEST), _HIGHEST))
+
+
+@njit(**INLINED)
+def exp2_unclamped(x):
+    """Return 2^x for x in [-126, 126]; other x give no particular number."""
     whole = nearest(x)
     f = x - whole
     even = fma(fma(_E5, f, _E4), f, _E3)

@@ -1,11 +1,11 @@
-"""Eight float32 lanes as one value inside numba kernels.
+"""Eight or sixteen float32 lanes as one value inside numba kernels.
 
 numba leaves vectorisation to LLVM's guesses, which fail on loops that carry state from Gaussian to
-Gaussian. Here a kernel says what it means: ``Floats`` is an LLVM vector of eight floats, ``Mask`` one
-of eight booleans, and ``+ - * /``, comparisons and the functions below work on them (a float32 beside
-a vector counts for all lanes). AVX2 and AVX-512 run them as single instructions; other processors get
-what LLVM makes of them. No fast-math: results do not depend on the instruction set beyond fused
-multiply-add, which is spelt out.
+Gaussian. Here a kernel says what it means: ``floats`` is an LLVM vector of eight floats, ``mask`` one
+of eight booleans, ``floats16`` and ``mask16`` have sixteen, and ``+ - * /``, comparisons and the
+functions of ``simd`` work on them (a float32 beside a vector counts for all lanes). AVX2 and AVX-512 run
+them as single instructions; other processors get what LLVM makes of them. No fast-math: results do not
+depend on the instruction set beyond fused multiply-add, which is spelt out.
 """
 
 import operator
@@ -20,53 +20,63 @@ FLOAT = ir.FloatType()
 INT = ir.IntType(32)
 FLOATS = ir.VectorType(FLOAT, LANES)
 INTS = ir.VectorType(INT, LANES)
-MASK = ir.VectorType(ir.IntType(1), LANES)
 
 
 class FloatsType(types.Type):
-    """The numba type of eight float32."""
+    """The numba type of ``width`` float32."""
 
-    def __init__(self) -> None:
-        super().__init__(name="Floats8")
+    def __init__(self, width: int) -> None:
+        super().__init__(name=f"Floats{width}")
+        self.width = width
+        self.floats = ir.VectorType(FLOAT, width)
+        self.ints = ir.VectorType(INT, width)
 
 
 class MaskType(types.Type):
-    """The numba type of eight booleans."""
+    """The numba type of ``width`` booleans."""
 
-    def __init__(self) -> None:
-        super().__init__(name="Mask8")
+    def __init__(self, width: int) -> None:
+        super().__init__(name=f"Mask{width}")
+        self.width = width
 
 
-floats = FloatsType()
-mask = MaskType()
+floats, floats16 = FloatsType(LANES), FloatsType(2 * LANES)
+mask, mask16 = MaskType(LANES), MaskType(2 * LANES)
+OF_WIDTH = {LANES: (floats, mask), 2 * LANES: (floats16, mask16)}
 
 
 @register_model(FloatsType)
 class _FloatsModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type):
-        super().__init__(dmm, fe_type, FLOATS)
+        super().__init__(dmm, fe_type, fe_type.floats)
 
 
 @register_model(MaskType)
 class _MaskModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type):
-        super().__init__(dmm, fe_type, MASK)
+        super().__init__(dmm, fe_type, ir.VectorType(ir.IntType(1), fe_type.width))
 
 
-def spread_number(builder, value):
+def constants(numbers):
+    """Return whole numbers as an LLVM vector, for shifts and shuffles."""
+    return ir.Constant(ir.VectorType(INT, len(numbers)), list(numbers))
+
+
+def spread_number(builder, value, width=LANES):
     """Return a vector with a number in every lane."""
-    one = builder.insert_element(ir.Constant(FLOATS, ir.Undefined), value, ir.Constant(INT, 0))
-    return builder.shuffle_vector(one, one, ir.Constant(INTS, [0] * LANES))
+    empty = ir.Constant(ir.VectorType(FLOAT, width), ir.Undefined)
+    one = builder.insert_element(empty, value, ir.Constant(INT, 0))
+    return builder.shuffle_vector(one, one, constants([0] * width))
 
 
-def lift(builder, kind, value):
+def lift(builder, kind, value, width=LANES):
     """Return a value as a vector, whether it is a vector (``kind``) or a number."""
-    return value if kind == floats else spread_number(builder, value)
+    return value if isinstance(kind, FloatsType) else spread_number(builder, value, width)
 
 
-def _define_operator(function, result, emit):
+def _define_operator(function, vector, result, emit):
     """Teach numba ``function`` on two vectors, and on a vector and a float32."""
-    pairs = [(floats, floats), (floats, types.float32), (types.float32, floats)]
+    pairs = [(vector, vector), (vector, types.float32), (types.float32, vector)]
 
     @infer_global(function)
     class Template(ConcreteTemplate):
@@ -76,32 +86,38 @@ def _define_operator(function, result, emit):
 
         @lower_builtin(function, *pair)
         def lower(context, builder, sig, args):
-            first, second = (lift(builder, k, v) for k, v in zip(sig.args, args, strict=True))
+            first, second = (lift(builder, k, v, vector.width) for k, v in zip(sig.args, args, strict=True))
             return emit(builder, first, second)
 
 
-for _function, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
-    _define_operator(_function, floats, lambda b, x, y, _name=_name: getattr(b, _name)(x, y))
-_define_operator(operator.truediv, floats, lambda b, x, y: b.fdiv(x, y))
-for _function, _sign in ((operator.lt, "<"), (operator.le, "<="), (operator.gt, ">"), (operator.ge, ">=")):
-    _define_operator(_function, mask, lambda b, x, y, _sign=_sign: b.fcmp_ordered(_sign, x, y))
+_ARITHMETIC = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul", operator.truediv: "fdiv"}
+_ORDER = {operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">="}
+for _vector, _mask in OF_WIDTH.values():
+    for _function, _name in _ARITHMETIC.items():
+        _define_operator(_function, _vector, _vector, lambda b, x, y, _name=_name: getattr(b, _name)(x, y))
+    for _function, _sign in _ORDER.items():
+        _define_operator(
+            _function, _vector, _mask, lambda b, x, y, _sign=_sign: b.fcmp_ordered(_sign, x, y)
+        )
 
 
 @infer_global(operator.and_)
 class _AndTemplate(ConcreteTemplate):
-    cases = [signature(mask, mask, mask)]  # noqa: RUF012
+    cases = [signature(kind, kind, kind) for kind in (mask, mask16)]  # noqa: RUF012
 
 
 @lower_builtin(operator.and_, mask, mask)
+@lower_builtin(operator.and_, mask16, mask16)
 def _lower_and(context, builder, sig, args):
     return builder.and_(*args)
 
 
 @infer_global(operator.neg)
 class _NegativeTemplate(ConcreteTemplate):
-    cases = [signature(floats, floats)]  # noqa: RUF012
+    cases = [signature(kind, kind) for kind in (floats, floats16)]  # noqa: RUF012
 
 
 @lower_builtin(operator.neg, floats)
+@lower_builtin(operator.neg, floats16)
 def _lower_negative(context, builder, sig, args):
     return builder.fneg(args[0])

@@ -1,4 +1,4 @@
-"""Reading and writing eight-lane vectors (see ``lanes``) inside numba kernels.
+"""Reading and writing vectors (see ``lanes``) inside numba kernels.
 
 Indices are not checked and must not be negative.
 """
@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from reconx_ros.splatting.cpu.lanes import FLOATS, INT, INTS, LANES, floats
+from reconx_ros.splatting.cpu.lanes import FLOATS, INT, LANES, constants, floats, floats16
 
 
 def _address(context, builder, kind, array, index, element=None):
@@ -19,32 +19,42 @@ def _address(context, builder, kind, array, index, element=None):
 @intrinsic
 def load(context, array, index):
     """Return eight consecutive floats of a contiguous 1D float32 array."""
+    return floats(array, types.intp), _loading(floats)
 
+
+@intrinsic
+def load16(context, array, index):
+    """Return sixteen consecutive floats of a contiguous 1D float32 array."""
+    return floats16(array, types.intp), _loading(floats16)
+
+
+def _loading(vector):
     def generate(context, builder, sig, args):
-        return builder.load(_address(context, builder, sig.args[0], *args, FLOATS), align=4)
+        return builder.load(_address(context, builder, sig.args[0], *args, vector.floats), align=4)
 
-    return floats(array, types.intp), generate
+    return generate
 
 
 @intrinsic
 def store(context, array, index, value):
-    """Write eight consecutive floats of a contiguous 1D float32 array."""
+    """Write eight or sixteen consecutive floats of a contiguous 1D float32 array."""
 
     def generate(context, builder, sig, args):
-        builder.store(args[2], _address(context, builder, sig.args[0], *args[:2], FLOATS), align=4)
+        builder.store(args[2], _address(context, builder, sig.args[0], *args[:2], value.floats), align=4)
 
-    return types.void(array, types.intp, floats), generate
+    return types.void(array, types.intp, value), generate
 
 
 @intrinsic
-def store_whole(context, array, index, value):
-    """Write eight whole numbers as consecutive items of a contiguous 1D int32 array."""
+def store_range(context, array, index, first, last):
+    """Write eight int32 to a contiguous 1D array: ``first``, and ``last`` 16 bits further, both whole."""
 
     def generate(context, builder, sig, args):
-        whole = builder.fptosi(args[2], INTS)
-        builder.store(whole, _address(context, builder, sig.args[0], *args[:2], INTS), align=4)
+        low, high = (builder.fptosi(value, first.ints) for value in args[2:])
+        packed = builder.or_(low, builder.shl(high, constants([16] * first.width)))
+        builder.store(packed, _address(context, builder, sig.args[0], *args[:2], first.ints), align=4)
 
-    return types.void(array, types.intp, floats), generate
+    return types.void(array, types.intp, first, first), generate
 
 
 @intrinsic

@@ -9,16 +9,17 @@ from numba import get_num_threads
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
-from reconx_ros.splatting.cpu import splats, workspace
+from reconx_ros.splatting.cpu import sort, splats, workspace
 from reconx_ros.splatting.cpu.backward import composite_backward
 from reconx_ros.splatting.cpu.forward import composite
 from reconx_ros.splatting.cpu.project import project
 from reconx_ros.splatting.cpu.project_backward import project_backward
-from reconx_ros.splatting.cpu.sort import depth_order
 from reconx_ros.splatting.cpu.tiles import count_tiles, fill_tiles, place_tiles
 from reconx_ros.splatting.cpu.workspace import Workspace
 
 Floats = NDArray[np.float32]
+Image = tuple[Floats, Floats, Floats]
+"""Colour [H, W, 3], depth [H, W] and alpha [H, W], or their gradients."""
 
 
 @dataclass(eq=False)
@@ -63,21 +64,32 @@ class Pass:
 
 
 def project_all(state: Pass) -> None:
-    """Fill the records and depths."""
+    """Fill the records, the boxes and the depths."""
     space, count = state.space, state.count
     records, depths = space.floats("records", count * splats.SIZE), space.floats("depths", count)
-    project(*state.projection_arguments(), records, depths, space.ticket())
+    boxes = space.ints("columns", count), space.ints("rows", count)
+    project(*state.projection_arguments(), records, *boxes, depths, space.ticket())
 
 
-def build_lists(state: Pass, visible: NDArray[np.bool_]) -> None:
-    """Sort by depth and fill the tile lists; write which Gaussians are visible."""
-    space, count, (tiles_x, tiles_y) = state.space, state.count, state.tiles
+def sort_by_depth(state: Pass, visible: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return the visible Gaussians front to back; write which are."""
+    space, count, threads = state.space, state.count, get_num_threads()
     work = [space.ints(name, count) for name in ("order", "keys", "spare_order", "spare_keys")]
-    number = depth_order(space.floats("depths", count).view(np.int32), *work, visible)
+    bins = space.ints("bins", threads * sort.BINS).reshape(threads, sort.BINS)
+    order: NDArray[np.int32] = sort.depth_order(
+        space.floats("depths", count).view(np.int32), work, bins, visible
+    )
+    return order
+
+
+def fill_lists(state: Pass, order: NDArray[np.int32]) -> None:
+    """Fill the tile lists."""
+    space, count, (tiles_x, tiles_y) = state.space, state.count, state.tiles
     chunks, tiles = workspace.CHUNKS_PER_THREAD * get_num_threads(), tiles_x * tiles_y
     per_chunk = space.ints("per_chunk", chunks * (tiles + 1)).reshape(chunks, tiles + 1)
     first_slot, slots = space.ints("first_slot", count), space.ints("slot_count", count)
-    common = (space.floats("records", count * splats.SIZE), work[0], number, tiles_x, tiles_y, per_chunk)
+    boxes = space.ints("columns", count), space.ints("rows", count)
+    common = (space.floats("records", count * splats.SIZE), *boxes, order, tiles_x, per_chunk)
     count_tiles(*common, first_slot, slots)
     chunk_start = space.ints("chunk_start", chunks)
     state.entries = place_tiles(per_chunk, space.ints("tile_start", tiles + 1), chunk_start)
@@ -85,7 +97,7 @@ def build_lists(state: Pass, visible: NDArray[np.bool_]) -> None:
     fill_tiles(*common, chunk_start, first_slot, *lists)
 
 
-def draw(state: Pass, color: Floats, depth: Floats, alpha: Floats) -> None:
+def draw(state: Pass, image: Image) -> None:
     """Composite the tile lists into an image."""
     space, (tiles_x, tiles_y) = state.space, state.tiles
     tiles = tiles_x * tiles_y
@@ -94,34 +106,27 @@ def draw(state: Pass, color: Floats, depth: Floats, alpha: Floats) -> None:
         space.ints("tile_start", tiles + 1),
         space.ints("list_gaussian", state.entries),
         tiles_x,
-        get_num_threads(),
         state.background,
-        space.planes(tiles),
-        space.ints("drawn", tiles),
-        color,
-        depth,
-        alpha,
+        space.planes(),
+        space.cells(state.entries),
+        *image,
         space.ticket(),
     )
 
 
-def draw_backward(state: Pass, by_color: Floats, by_depth: Floats, by_alpha: Floats) -> Floats:
-    """Return the gradient slots of the tile lists, given the gradient of the image."""
+def draw_backward(state: Pass, image: Image, by_image: Image) -> Floats:
+    """Return the gradient slots of the tile lists, given the image and the gradient of it."""
     space, (tiles_x, tiles_y) = state.space, state.tiles
-    tiles = tiles_x * tiles_y
     slots = space.floats("slots", state.entries * splats.SLOT)
     composite_backward(
         space.floats("records", state.count * splats.SIZE),
-        space.ints("tile_start", tiles + 1),
+        space.ints("tile_start", tiles_x * tiles_y + 1),
         space.ints("list_gaussian", state.entries),
         space.ints("list_slot", state.entries),
+        space.cells(state.entries),
         tiles_x,
-        state.background,
-        space.planes(tiles),
-        space.ints("drawn", tiles),
-        by_color,
-        by_depth,
-        by_alpha,
+        *image,
+        *by_image,
         space.work(),
         slots,
         space.ticket(),

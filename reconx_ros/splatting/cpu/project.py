@@ -18,7 +18,7 @@ from reconx_ros.splatting.cpu.footprint import (
     footprint,
 )
 from reconx_ros.splatting.cpu.functions import ONE, log2, sigmoid
-from reconx_ros.splatting.cpu.memory import fetch_add, gather, load, scatter, store
+from reconx_ros.splatting.cpu.memory import fetch_add, gather, load, scatter, store, store_range
 from reconx_ros.splatting.cpu.simd import down, fma, maximum, minimum, select, spread, square_root, up
 
 NEAR = np.float32(model.NEAR)
@@ -75,8 +75,8 @@ def _finite(means, log_scales, quaternions, opacity_logits, i):
 
 
 @njit(**INLINED)
-def _write_shape(records, i, p, view, peak, finite):
-    """Write the ellipse; return the mask of the lanes that can reach a pixel."""
+def _write_shape(records, columns, rows, i, p, view, peak, finite):
+    """Write the ellipse and its tiles; return the mask of the lanes that can reach a pixel."""
     at = s.SIZE * i
     reach = peak + s.REACH_OFFSET
     x, y = fma(p.tangent_x, view[FX], view[CX]), fma(p.tangent_y, view[FY], view[CY])
@@ -95,15 +95,27 @@ def _write_shape(records, i, p, view, peak, finite):
     scatter(records, at + s.HALF_X, s.SIZE, half_x)
     scatter(records, at + s.HALF_Y, s.SIZE, half_y)
     scatter(records, at + s.TILT, s.SIZE, half_x * p.xy / p.xx)
-    across = maximum(up(x - half_x), ZERO) <= minimum(down(x + half_x), view[WIDTH] - ONE)
-    along = maximum(up(y - half_y), ZERO) <= minimum(down(y + half_y), view[HEIGHT] - ONE)
-    return across & along & (reach >= ZERO) & (p.z > NEAR) & (p.det < np.float32(1e37)) & (finite >= ZERO)
+    left, right = maximum(up(x - half_x), ZERO), minimum(down(x + half_x), view[WIDTH] - ONE)
+    top, bottom = maximum(up(y - half_y), ZERO), minimum(down(y + half_y), view[HEIGHT] - ONE)
+    inside = (left <= right) & (top <= bottom) & (reach >= ZERO) & (p.z > NEAR)
+    visible = inside & (p.det < np.float32(1e37)) & (finite >= ZERO)
+    _write_box(columns, i, left, right, visible, ONE / np.float32(s.TILE_WIDTH))
+    _write_box(rows, i, top, bottom, visible, ONE / np.float32(s.TILE_HEIGHT))
+    return visible
+
+
+@njit(**INLINED)
+def _write_box(spans, i, first, last, visible, tiles):
+    """Write which tiles the pixels from ``first`` to ``last`` are in."""
+    first, last = select(visible, first, ZERO), select(visible, last, ZERO)
+    store_range(spans, i, down(first * tiles), down(last * tiles))
 
 
 @njit(**INLINED)
 def _group(
-    means, log_scales, quaternions, opacity_logits, sh, i, degree, compensate, view, basis, records, depths
-):
+    means, log_scales, quaternions, opacity_logits, sh, i, degree, compensate, view, basis,
+    records, columns, rows, depths,
+):  # fmt: skip
     """Project Gaussians i to i + 7; the depth of those out of sight is written as -1."""
     p = footprint(means, log_scales, quaternions, i, view)
     x, y, z, _ = direction(means, i, view)
@@ -112,7 +124,7 @@ def _group(
     red, green, blue, finite = color(sh, stored, degree, i, basis)
     finite = finite + _finite(means, log_scales, quaternions, opacity_logits, i)
     peak = log2(opacity(opacity_logits, i, p, compensate))
-    visible = _write_shape(records, i, p, view, peak, finite)
+    visible = _write_shape(records, columns, rows, i, p, view, peak, finite)
     at = s.SIZE * i
     scatter(records, at + s.RED, s.SIZE, maximum(red, ZERO))
     scatter(records, at + s.GREEN, s.SIZE, maximum(green, ZERO))
@@ -133,10 +145,12 @@ def project(
     view,
     scratch,
     records,
+    columns,
+    rows,
     depths,
     ticket,
 ):
-    """Fill ``records`` [N 16] and ``depths`` [N] from flat float32 parameters of N >= 8 Gaussians.
+    """Fill ``records`` [N 16], boxes and ``depths`` [N] from flat float32 parameters of N >= 8 Gaussians.
 
     Args:
         means: [3 N] float32.
@@ -149,6 +163,8 @@ def project(
         view: the camera (see ``footprint``).
         scratch: [threads, S] float32, S >= 3 * 16 * 8.
         records: see ``splats``.
+        columns: [N] int32, receives the first and last (16 bits further) column of tiles.
+        rows: [N] int32, likewise the rows.
         depths: camera depth, -1 where the Gaussian cannot reach a pixel.
         ticket: [1] int64, the next chunk of work.
     """
@@ -162,6 +178,6 @@ def project(
                 i = first_of_group(group, count)
                 _group(
                     means, log_scales, quaternions, opacity_logits, sh, i, degree, compensate, view,
-                    scratch[worker], records, depths,
+                    scratch[worker], records, columns, rows, depths,
                 )  # fmt: skip
             start = fetch_add(ticket, 0, GROUPS)

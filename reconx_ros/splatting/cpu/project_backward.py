@@ -1,4 +1,9 @@
-"""From the gradient slots to the gradients of the five parameters, eight Gaussians at once."""
+"""From the gradient slots to the gradients of the five parameters, eight Gaussians at once.
+
+The gradients of a group of eight go to a thread's scratch array first, number by number of a Gaussian
+(means, log scales, quaternion, opacity, harmonics): from there they are delivered, or used at once by
+``project_update``, and never written to memory.
+"""
 
 from collections import namedtuple
 
@@ -33,11 +38,17 @@ _SUMS = 3 * harmonics.ROWS * 8
 _SEEN = _SUMS + 8 * s.SLOT
 """Where in the scratch array the eight numbers of slots start."""
 
-SCRATCH = _SEEN + 8
+GRADIENTS = _SEEN + 8
+"""Where in the scratch array the gradients start: number k of a Gaussian at ``GRADIENTS`` + 8 k."""
+
+MEANS, SCALES, QUATERNIONS, LOGIT, SH = 0, 3, 6, 10, 11
+"""First numbers of the five parameters."""
+
+SCRATCH = GRADIENTS + 8 * (SH + 3 * harmonics.ROWS)
 """Floats of scratch a thread needs."""
 
 Parameters = namedtuple("Parameters", "means log_scales quaternions opacity_logits sh")
-"""Five flat float32 arrays: the parameters or their gradients."""
+"""Five flat float32 arrays."""
 
 
 @njit(**INLINED)
@@ -64,7 +75,13 @@ def _sum(scratch, k):
 
 
 @njit(**INLINED)
-def _write_quaternions(p, i, seen, g00, g01, g02, g10, g11, g12, g20, g21, g22, out):
+def _keep(scratch, k, seen, value):
+    """Write the gradient of number k; those without slots get zero."""
+    store(scratch, GRADIENTS + 8 * k, select(seen, value, ZERO))
+
+
+@njit(**INLINED)
+def _write_quaternions(p, seen, g00, g01, g02, g10, g11, g12, g20, g21, g22, scratch):
     """Write the gradient of the quaternions, given that of the rotation matrix."""
     w, x, y, z = p.qw, p.qx, p.qy, p.qz
     by_w = x * (g21 - g12) + y * (g02 - g20) + z * (g10 - g01)
@@ -73,27 +90,27 @@ def _write_quaternions(p, i, seen, g00, g01, g02, g10, g11, g12, g20, g21, g22, 
     by_z = x * (g02 + g20) + y * (g12 + g21) + w * (g10 - g01) - TWO * z * (g00 + g11)
     along = w * by_w + x * by_x + y * by_y + z * by_z
     scale = TWO * p.inverse_norm
-    scatter(out, 4 * i, 4, select(seen, scale * (by_w - w * along), ZERO))
-    scatter(out, 4 * i + 1, 4, select(seen, scale * (by_x - x * along), ZERO))
-    scatter(out, 4 * i + 2, 4, select(seen, scale * (by_y - y * along), ZERO))
-    scatter(out, 4 * i + 3, 4, select(seen, scale * (by_z - z * along), ZERO))
+    _keep(scratch, QUATERNIONS, seen, scale * (by_w - w * along))
+    _keep(scratch, QUATERNIONS + 1, seen, scale * (by_x - x * along))
+    _keep(scratch, QUATERNIONS + 2, seen, scale * (by_y - y * along))
+    _keep(scratch, QUATERNIONS + 3, seen, scale * (by_z - z * along))
 
 
 @njit(**INLINED)
-def _write_geometry(p, by, by_depth, view, i, seen, around, out):
+def _write_geometry(p, by, by_depth, view, seen, around, scratch):
     """Write the gradients of scales, quaternions and means; ``around`` is that of the means by colour."""
     a0, b0, s0 = axis_backward(p.p00, p.p10, p.scale_0, by)
     a1, b1, s1 = axis_backward(p.p01, p.p11, p.scale_1, by)
     a2, b2, s2 = axis_backward(p.p02, p.p12, p.scale_2, by)
-    scatter(out.log_scales, 3 * i, 3, select(seen, s0, ZERO))
-    scatter(out.log_scales, 3 * i + 1, 3, select(seen, s1, ZERO))
-    scatter(out.log_scales, 3 * i + 2, 3, select(seen, s2, ZERO))
+    _keep(scratch, SCALES, seen, s0)
+    _keep(scratch, SCALES + 1, seen, s1)
+    _keep(scratch, SCALES + 2, seen, s2)
     _write_quaternions(
-        p, i, seen,
+        p, seen,
         a0 * p.t00 + b0 * p.t10, a1 * p.t00 + b1 * p.t10, a2 * p.t00 + b2 * p.t10,
         a0 * p.t01 + b0 * p.t11, a1 * p.t01 + b1 * p.t11, a2 * p.t01 + b2 * p.t11,
         a0 * p.t02 + b0 * p.t12, a1 * p.t02 + b1 * p.t12, a2 * p.t02 + b2 * p.t12,
-        out.quaternions,
+        scratch,
     )  # fmt: skip
     # J W depends on the mean through 1/z and through the clamped tangents.
     forward_0 = view[8] * p.r00 + view[9] * p.r10 + view[10] * p.r20
@@ -110,34 +127,33 @@ def _write_geometry(p, by, by_depth, view, i, seen, around, out):
     by_z = by_depth - by_x * p.tangent_x - by_y * p.tangent_y - by_size * p.inverse_z
     for k in range(3):
         by_mean = fma(by_x, view[k], fma(by_y, view[4 + k], fma(by_z, view[8 + k], around[k])))
-        scatter(out.means, 3 * i + k, 3, select(seen, by_mean, ZERO))
+        _keep(scratch, MEANS + k, seen, by_mean)
 
 
 @njit(**INLINED)
-def _zero(out, i, stored):
-    """Write zero gradients for Gaussians i to i + 7."""
-    out.means[3 * i : 3 * i + 24] = ZERO
-    out.log_scales[3 * i : 3 * i + 24] = ZERO
-    out.quaternions[4 * i : 4 * i + 32] = ZERO
-    out.opacity_logits[i : i + 8] = ZERO
-    out.sh[3 * stored * i : 3 * stored * (i + 8)] = ZERO
-
-
-@njit(**INLINED)
-def _group(inputs, i, degree, compensate, view, scratch, out):
-    """Write all gradients of Gaussians i to i + 7, whose slots have been summed."""
+def gradients(inputs, i, degree, compensate, view, slots, first_slot, slot_count, scratch):
+    """Leave the gradients of Gaussians i to i + 7 in ``scratch``."""
+    if not _sum_slots(slots, first_slot, slot_count, i, scratch):
+        scratch[GRADIENTS:] = ZERO
+        return
     seen = load(scratch, _SEEN) > ZERO
     p = footprint(inputs.means, inputs.log_scales, inputs.quaternions, i, view)
     around = sh_backward(
         inputs.means, inputs.sh, degree, i, view, scratch, seen,
-        _sum(scratch, 0), _sum(scratch, 1), _sum(scratch, 2), out.sh,
+        _sum(scratch, 0), _sum(scratch, 1), _sum(scratch, 2), GRADIENTS + 8 * SH,
     )  # fmt: skip
     q_1, q_u, q_uu = _sum(scratch, 4), _sum(scratch, 5), _sum(scratch, 6)
-    q_uy, q_y, q_yy = _sum(scratch, 7), _sum(scratch, 8), _sum(scratch, 9)
-    by = shape_backward(p, q_1, q_u, q_uu, q_uy, q_y, q_yy, compensate)
-    _write_geometry(p, by, _sum(scratch, 3), view, i, seen, around, out)
-    by_logit = q_1 * sigmoid(-load(inputs.opacity_logits, i))
-    store(out.opacity_logits, i, select(seen, by_logit, ZERO))
+    q_uv, q_v, q_vv = _sum(scratch, 7), _sum(scratch, 8), _sum(scratch, 9)
+    by = shape_backward(p, q_1, q_u, q_uu, q_uv, q_v, q_vv, compensate)
+    _write_geometry(p, by, _sum(scratch, 3), view, seen, around, scratch)
+    _keep(scratch, LOGIT, seen, q_1 * sigmoid(-load(inputs.opacity_logits, i)))
+
+
+@njit(**INLINED)
+def _deliver(scratch, first, width, i, out):
+    """Write the gradients of a parameter with ``width`` numbers a Gaussian."""
+    for k in range(width):
+        scatter(out, width * i + k, width, load(scratch, GRADIENTS + 8 * (first + k)))
 
 
 @kernel(parallel=True)
@@ -174,13 +190,14 @@ def project_backward(
     for worker in prange(len(scratch)):
         mine = scratch[worker]
         inputs = Parameters(means, log_scales, quaternions, opacity_logits, sh)
-        out = Parameters(by_means, by_log_scales, by_quaternions, by_opacity_logits, by_sh)
         start = fetch_add(ticket, 0, GROUPS)
         while start < groups:
             for group in range(start, min(start + GROUPS, groups)):
                 i = first_of_group(group, count)
-                if _sum_slots(slots, first_slot, slot_count, i, mine):
-                    _group(inputs, i, degree, compensate, view, mine, out)
-                else:
-                    _zero(out, i, stored)
+                gradients(inputs, i, degree, compensate, view, slots, first_slot, slot_count, mine)
+                _deliver(mine, MEANS, 3, i, by_means)
+                _deliver(mine, SCALES, 3, i, by_log_scales)
+                _deliver(mine, QUATERNIONS, 4, i, by_quaternions)
+                _deliver(mine, LOGIT, 1, i, by_opacity_logits)
+                _deliver(mine, SH, 3 * stored, i, by_sh)
             start = fetch_add(ticket, 0, GROUPS)

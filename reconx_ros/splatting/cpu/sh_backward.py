@@ -4,7 +4,7 @@ from numba import njit
 
 from reconx_ros.splatting.cpu import sh as harmonics
 from reconx_ros.splatting.cpu.compilation import INLINED
-from reconx_ros.splatting.cpu.memory import gather, load, scatter
+from reconx_ros.splatting.cpu.memory import gather, load, store
 from reconx_ros.splatting.cpu.project import ZERO, color, direction
 from reconx_ros.splatting.cpu.simd import fma, select, spread
 
@@ -25,7 +25,10 @@ def _by_direction(sh, stored, degree, i, scratch, by_red, by_green, by_blue):
 
 @njit(**INLINED)
 def sh_backward(means, sh, degree, i, view, scratch, seen, by_red, by_green, by_blue, by_sh):
-    """Write the gradient of the coefficients; return that of the means, through the direction."""
+    """Write the gradient of the coefficients; return that of the means, through the direction.
+
+    Number k of the coefficients goes to ``scratch`` at ``by_sh`` + 8 k.
+    """
     stored = sh.size // means.size
     x, y, z, inverse = direction(means, i, view)
     x, y, z = select(seen, x, ZERO), select(seen, y, ZERO), select(seen, z, ZERO)
@@ -35,12 +38,12 @@ def sh_backward(means, sh, degree, i, view, scratch, seen, by_red, by_green, by_
     by_blue = select(blue >= ZERO, by_blue, ZERO)
     rows = (degree + 1) * (degree + 1)
     for k in range(rows):
-        value, at = load(scratch, 8 * k), 3 * (i * stored + k)
-        scatter(by_sh, at, 3 * stored, value * by_red)
-        scatter(by_sh, at + 1, 3 * stored, value * by_green)
-        scatter(by_sh, at + 2, 3 * stored, value * by_blue)
+        value, at = load(scratch, 8 * k), by_sh + 24 * k
+        store(scratch, at, value * by_red)
+        store(scratch, at + 8, value * by_green)
+        store(scratch, at + 16, value * by_blue)
     for k in range(3 * rows, 3 * stored):
-        scatter(by_sh, 3 * i * stored + k, 3 * stored, spread(ZERO))
+        store(scratch, by_sh + 8 * k, spread(ZERO))
     if degree == 0:
         return spread(ZERO), spread(ZERO), spread(ZERO)
     harmonics.write_slopes(scratch, degree, x, y, z)

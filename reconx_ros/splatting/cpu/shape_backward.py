@@ -20,28 +20,28 @@ ByShape = namedtuple("ByShape", "xx xy yy x y")
 
 
 @njit(**INLINED)
-def shape_backward(p, q_1, q_u, q_uu, q_uy, q_y, q_yy, compensate):
+def shape_backward(p, q_1, q_u, q_uu, q_uv, q_v, q_vv, compensate):
     """Return the gradients of the ellipse, given the sums over its pixels (``splats.SLOT``).
 
     PEAK, SHARP_X, SHARP_Y and SLOPE (see ``splats``) are functions of Σ'yy, of the variance
     det / Σ'yy left within a row, and of Σ'xy / Σ'yy.
     """
-    q_u, q_uu, q_uy, q_y, q_yy = q_u * LN2, q_uu * LN2, q_uy * LN2, q_y * LN2, q_yy * LN2
+    q_u, q_uu, q_uv, q_v, q_vv = q_u * LN2, q_uu * LN2, q_uv * LN2, q_v * LN2, q_vv * LN2
     inverse_yy, inverse_det = ONE / p.yy, ONE / p.det
     slope = p.xy * inverse_yy
     factor = TWO * s.SHARPNESS * square_root(p.yy * inverse_det)
-    sharp_yy = s.SHARPNESS * s.SHARPNESS * inverse_yy
-    by_slope = factor * q_uy * inverse_yy
+    by_slope = TWO * q_uv * square_root(inverse_det)
     by_xx = q_uu * p.yy * inverse_det
     by_xy = by_slope - TWO * slope * by_xx
-    by_yy = sharp_yy * inverse_yy * q_yy - slope * by_slope + slope * slope * by_xx
+    by_yy = inverse_yy * q_vv - slope * by_slope + slope * slope * by_xx
     if compensate:  # the logarithm of the opacity holds ½ (log det sharp - log det)
         weight, sharp = HALF * q_1, ONE / (p.sharp_det + TINY)
         by_xx = by_xx + weight * ((p.yy - LOW_PASS) * sharp - p.yy * inverse_det)
         by_xy = by_xy - TWO * weight * p.xy * (sharp - inverse_det)
         by_yy = by_yy + weight * ((p.xx - LOW_PASS) * sharp - p.xx * inverse_det)
     by_x = factor * q_u
-    return ByShape(by_xx, by_xy, by_yy, by_x, TWO * sharp_yy * q_y - slope * by_x)
+    by_y = TWO * s.SHARPNESS * square_root(inverse_yy) * q_v - slope * by_x
+    return ByShape(by_xx, by_xy, by_yy, by_x, by_y)
 
 
 @njit(**INLINED)

@@ -1,4 +1,4 @@
-"""Functions of eight-lane vectors (see ``lanes``) inside numba kernels."""
+"""Functions of vectors (see ``lanes``) inside numba kernels."""
 
 from llvmlite import ir
 from numba import types
@@ -6,35 +6,39 @@ from numba.extending import intrinsic
 
 from reconx_ros.splatting.cpu.lanes import (
     FLOAT,
-    FLOATS,
     INT,
-    INTS,
     LANES,
+    OF_WIDTH,
+    FloatsType,
+    constants,
     floats,
+    floats16,
     lift,
-    mask,
+    mask16,
     spread_number,
 )
 
 
 def _promoted(kinds):
     """Return the signature of a function of vectors and numbers: a vector as soon as there is one."""
-    result = floats if floats in kinds else types.float32
-    return result(*(kind if kind == floats else types.float32 for kind in kinds))
+    result = next((kind for kind in kinds if isinstance(kind, FloatsType)), types.float32)
+    return result(*(kind if kind == result else types.float32 for kind in kinds))
 
 
 def _lift_all(builder, sig, args):
     """Return the arguments as vectors if the result is one."""
-    if sig.return_type != floats:
+    if sig.return_type == types.float32:
         return args
-    return [lift(builder, kind, value) for kind, value in zip(sig.args, args, strict=True)]
+    width = sig.return_type.width
+    return [lift(builder, kind, value, width) for kind, value in zip(sig.args, args, strict=True)]
 
 
 def _elementwise(name):
     """Return code for the LLVM function ``name`` on each lane, or on a single number."""
 
     def generate(context, builder, sig, args):
-        kind, suffix = (FLOATS, f"v{LANES}f32") if sig.return_type == floats else (FLOAT, "f32")
+        vector = sig.return_type
+        kind, suffix = (FLOAT, "f32") if vector == types.float32 else (vector.floats, f"v{vector.width}f32")
         full = f"llvm.{name}.{suffix}"
         declared = builder.module.globals.get(full)
         if declared is None:
@@ -103,25 +107,77 @@ def maximum(context, x, y):
 @intrinsic
 def select(context, condition, x, y):
     """Return x where the mask is set, else y."""
+    vector = OF_WIDTH[condition.width][0]
 
     def generate(context, builder, sig, args):
-        x, y = (lift(builder, k, v) for k, v in zip(sig.args[1:], args[1:], strict=True))
+        x, y = (lift(builder, k, v, vector.width) for k, v in zip(sig.args[1:], args[1:], strict=True))
         return builder.select(args[0], x, y)
 
-    return floats(mask, *_promoted([x, y]).args), generate
+    return vector(condition, *_promoted([vector, x, y]).args[1:]), generate
 
 
 @intrinsic
 def spread(context, x):
-    """Return the number x in every lane."""
+    """Return the number x in every lane of eight."""
     return floats(types.float32), lambda c, builder, sig, args: spread_number(builder, args[0])
+
+
+@intrinsic
+def spread16(context, x):
+    """Return the number x in every lane of sixteen."""
+    return floats16(types.float32), lambda c, builder, sig, args: spread_number(builder, args[0], 16)
+
+
+def _constant(vector, numbers):
+    value = ir.Constant(vector.floats, [float(number) for number in numbers])
+    return vector(), lambda c, builder, sig, args: value
 
 
 @intrinsic
 def ramp(context):
     """Return 0, 1, ... 7."""
-    value = ir.Constant(FLOATS, [float(lane) for lane in range(LANES)])
-    return floats(), lambda c, builder, sig, args: value
+    return _constant(floats, range(8))
+
+
+@intrinsic
+def columns16(context):
+    """Return 0, 1, 2, 3, 0, 1, ...: the columns of a block of 4 x 4."""
+    return _constant(floats16, [lane % 4 for lane in range(16)])
+
+
+@intrinsic
+def rows16(context):
+    """Return 0, 0, 0, 0, 1, 1, ...: the rows of a block of 4 x 4."""
+    return _constant(floats16, [lane // 4 for lane in range(16)])
+
+
+@intrinsic
+def halves16(context):
+    """Return eight zeros and eight ones."""
+    return _constant(floats16, [lane // 8 for lane in range(16)])
+
+
+@intrinsic
+def twice(context, x):
+    """Return the eight lanes of x, and the same again."""
+
+    def generate(context, builder, sig, args):
+        return builder.shuffle_vector(args[0], args[0], constants([*range(8), *range(8)]))
+
+    return floats16(floats), generate
+
+
+@intrinsic
+def folded(context, x):
+    """Return the sums of lanes 0 and 8, 1 and 9, ... of sixteen."""
+
+    def generate(context, builder, sig, args):
+        low, high = (
+            builder.shuffle_vector(args[0], args[0], constants(range(start, start + 8))) for start in (0, 8)
+        )
+        return builder.fadd(low, high)
+
+    return floats(floats16), generate
 
 
 @intrinsic
@@ -129,10 +185,11 @@ def scale_by_power(context, x, exponent):
     """Return x 2^exponent, for whole exponents that keep the result a normal number."""
 
     def generate(context, builder, sig, args):
-        shifted = builder.shl(builder.fptosi(args[1], INTS), ir.Constant(INTS, [23] * LANES))
-        return builder.bitcast(builder.add(builder.bitcast(args[0], INTS), shifted), FLOATS)
+        ints = x.ints
+        shifted = builder.shl(builder.fptosi(args[1], ints), constants([23] * x.width))
+        return builder.bitcast(builder.add(builder.bitcast(args[0], ints), shifted), x.floats)
 
-    return floats(floats, floats), generate
+    return x(x, x), generate
 
 
 @intrinsic
@@ -143,7 +200,7 @@ def total(context, x):
         value = args[0]
         for half in (4, 2, 1):
             moved = [(lane + half) % LANES for lane in range(LANES)]
-            value = builder.fadd(value, builder.shuffle_vector(value, value, ir.Constant(INTS, moved)))
+            value = builder.fadd(value, builder.shuffle_vector(value, value, constants(moved)))
         return builder.extract_element(value, ir.Constant(INT, 0))
 
     return types.float32(floats), generate
@@ -152,12 +209,42 @@ def total(context, x):
 @intrinsic
 def any_set(context, x):
     """Return whether any lane of a mask is set."""
+    kind = ir.IntType(x.width)
 
     def generate(context, builder, sig, args):
-        bits = builder.bitcast(args[0], ir.IntType(LANES))
-        return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(LANES), 0))
+        return builder.icmp_unsigned("!=", builder.bitcast(args[0], kind), ir.Constant(kind, 0))
 
-    return types.boolean(mask), generate
+    return types.boolean(x), generate
+
+
+@intrinsic
+def bits16(context, x):
+    """Return a mask of sixteen as a whole number: bit k is lane k."""
+
+    def generate(context, builder, sig, args):
+        return builder.zext(builder.bitcast(args[0], ir.IntType(16)), ir.IntType(64))
+
+    return types.int64(mask16), generate
+
+
+@intrinsic
+def first_bit(context, bits):
+    """Return the number of the lowest bit that is set; ``bits`` must not be 0."""
+
+    def generate(context, builder, sig, args):
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def without_first_bit(context, bits):
+    """Return ``bits`` with the lowest bit that is set cleared."""
+
+    def generate(context, builder, sig, args):
+        return builder.and_(args[0], builder.sub(args[0], ir.Constant(ir.IntType(64), 1)))
+
+    return types.int64(types.int64), generate
 
 
 @intrinsic
@@ -165,7 +252,7 @@ def totals(context, a, b, c, d, e, f, g, h):
     """Return the sums of the lanes of eight vectors as one vector."""
 
     def add(builder, x, y, left, right):
-        parts = (builder.shuffle_vector(x, y, ir.Constant(INTS, lanes)) for lanes in (left, right))
+        parts = (builder.shuffle_vector(x, y, constants(lanes)) for lanes in (left, right))
         return builder.fadd(*parts)
 
     def generate(context, builder, sig, args):
@@ -186,7 +273,7 @@ def binary_exponent(context, x):
     """Return for positive x the whole n that puts x / 2^n between sqrt(1/2) and sqrt(2)."""
 
     def generate(context, builder, sig, args):
-        bits = builder.sub(builder.bitcast(args[0], INTS), ir.Constant(INTS, [0x3F3504F3] * LANES))
-        return builder.sitofp(builder.ashr(bits, ir.Constant(INTS, [23] * LANES)), FLOATS)
+        bits = builder.sub(builder.bitcast(args[0], x.ints), constants([0x3F3504F3] * x.width))
+        return builder.sitofp(builder.ashr(bits, constants([23] * x.width)), x.floats)
 
-    return floats(floats), generate
+    return x(x), generate

@@ -25,7 +25,7 @@ SHARPNESS = np.float32(np.sqrt(0.5 * np.log2(np.e)))
 
 SLOT = 10
 """Floats of the gradient of one Gaussian in one tile: red, green, blue, depth, then the sums over
-pixels of q, q u, q u², q u d_y, q d_y, q d_y², where q ln 2 = dL/dPEAK of the pixel."""
+pixels of q, q u, q u², q u v, q v, q v², where q ln 2 = dL/dPEAK of the pixel."""
 
 TILE_WIDTH, TILE_HEIGHT = 32, 32
 TILE_PIXELS = TILE_WIDTH * TILE_HEIGHT

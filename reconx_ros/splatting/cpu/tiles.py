@@ -14,16 +14,10 @@ from reconx_ros.splatting.cpu.simd import down, maximum, minimum, square_root, u
 
 ZERO = np.float32(0)
 AHEAD = 12
-"""How many Gaussians ahead the records are fetched from memory."""
+"""How many Gaussians ahead the boxes are fetched from memory."""
 
-
-@njit(**INLINED)
-def _tile_rows(records, at, tiles_y):
-    """Return the first and the last row of tiles of the pixel rows that a Gaussian reaches."""
-    y, half = item(records, at + s.Y), item(records, at + s.HALF_Y)
-    first = int(maximum(up(y - half), ZERO)) // s.TILE_HEIGHT
-    last = int(minimum(down(y + half), np.float32(tiles_y * s.TILE_HEIGHT - 1))) // s.TILE_HEIGHT
-    return first, last
+SMALL = 2
+"""Tiles: boxes up to this wide and high are taken whole; of larger ones, what the ellipse touches."""
 
 
 @njit(**INLINED)
@@ -48,39 +42,59 @@ def _tile_columns(records, at, tile_row, tiles_x):
     return first, last // s.TILE_WIDTH if last >= 0 else -1
 
 
+@njit(**INLINED)
+def _first_and_last(packed):
+    return packed & 0xFFFF, packed >> 16
+
+
+@njit(**INLINED)
+def _columns_in(records, i, row, columns, is_small, tiles_x):
+    """Return the first and the last tile that Gaussian i has in a row of tiles."""
+    if is_small:
+        return _first_and_last(item(columns, i))
+    return _tile_columns(records, s.SIZE * i, row, tiles_x)
+
+
+@njit(**INLINED)
+def _is_small(columns, top, bottom):
+    left, right = _first_and_last(columns)
+    return right - left < SMALL and bottom - top < SMALL
+
+
 @kernel(parallel=True)
-def count_tiles(records, order, visible_count, tiles_x, tiles_y, per_chunk, first_slot, slots):
+def count_tiles(records, columns, rows, order, tiles_x, per_chunk, first_slot, slots):
     """Count the tiles of each Gaussian and, by chunk of the depth order, the Gaussians of each tile.
 
     Args:
         records: see ``splats``.
-        order: Gaussians front to back.
-        visible_count: how many of ``order`` count.
+        columns: [N] int32, first and last (16 bits further) column of tiles of the box.
+        rows: [N] int32, likewise its rows.
+        order: the visible Gaussians front to back.
         tiles_x: tiles across the image.
-        tiles_y: tiles down the image.
         per_chunk: [chunks, tiles + 1] int32, receives counts; the last is the sum of the row.
-        first_slot: [N] int32, receives the first slot of each Gaussian, relative to its chunk.
+        first_slot: [N] int32, receives the first slot of each visible Gaussian, relative to its chunk.
         slots: [N] int32, receives how many it has; 0 where out of sight.
     """
-    chunks = len(per_chunk)
-    tiles = tiles_x * tiles_y
+    chunks, tiles = len(per_chunk), per_chunk.shape[1] - 1
+    count = len(order)
     slots[:] = 0
-    first_slot[:] = 0
     for chunk in prange(chunks):
         counts = per_chunk[chunk]
         counts[:] = 0
         used = 0
-        for n in range(visible_count * chunk // chunks, visible_count * (chunk + 1) // chunks):
-            i = order[n]
-            prefetch(records, s.SIZE * order[min(n + AHEAD, visible_count - 1)])
-            first_slot[i] = used
-            top, bottom = _tile_rows(records, s.SIZE * i, tiles_y)
+        for n in range(count * chunk // chunks, count * (chunk + 1) // chunks):
+            i, ahead = item(order, n), item(order, min(n + AHEAD, count - 1))
+            prefetch(columns, ahead)
+            prefetch(rows, ahead)
+            start = used
+            top, bottom = _first_and_last(item(rows, i))
+            is_small = _is_small(item(columns, i), top, bottom)
             for row in range(top, bottom + 1):
-                left, right = _tile_columns(records, s.SIZE * i, row, tiles_x)
+                left, right = _columns_in(records, i, row, columns, is_small, tiles_x)
                 for column in range(left, right + 1):
                     counts[row * tiles_x + column] += 1
                     used += 1
-            slots[i] = used - first_slot[i]
+            first_slot[i], slots[i] = start, used - start
         counts[tiles] = used
 
 
@@ -110,35 +124,27 @@ def place_tiles(per_chunk, tile_start, chunk_start):
 
 @kernel(parallel=True)
 def fill_tiles(
-    records,
-    order,
-    visible_count,
-    tiles_x,
-    tiles_y,
-    per_chunk,
-    chunk_start,
-    first_slot,
-    list_gaussian,
-    list_slot,
+    records, columns, rows, order, tiles_x, per_chunk, chunk_start, first_slot, list_gaussian, list_slot
 ):
     """Write the list of each tile, front to back: Gaussian and gradient slot of each entry.
 
     ``first_slot`` becomes absolute: the slots of a Gaussian are consecutive.
     """
-    chunks = len(per_chunk)
+    chunks, count = len(per_chunk), len(order)
     for chunk in prange(chunks):
         at = per_chunk[chunk]
         slot = chunk_start[chunk]
-        for n in range(visible_count * chunk // chunks, visible_count * (chunk + 1) // chunks):
-            i = order[n]
-            prefetch(records, s.SIZE * order[min(n + AHEAD, visible_count - 1)])
+        for n in range(count * chunk // chunks, count * (chunk + 1) // chunks):
+            i, ahead = item(order, n), item(order, min(n + AHEAD, count - 1))
+            prefetch(columns, ahead)
+            prefetch(rows, ahead)
             first_slot[i] = slot
-            top, bottom = _tile_rows(records, s.SIZE * i, tiles_y)
+            top, bottom = _first_and_last(item(rows, i))
+            is_small = _is_small(item(columns, i), top, bottom)
             for row in range(top, bottom + 1):
-                left, right = _tile_columns(records, s.SIZE * i, row, tiles_x)
-                for column in range(left, right + 1):
-                    tile = row * tiles_x + column
-                    list_gaussian[at[tile]] = i
-                    list_slot[at[tile]] = slot
-                    at[tile] += 1
+                left, right = _columns_in(records, i, row, columns, is_small, tiles_x)
+                for tile in range(row * tiles_x + left, row * tiles_x + right + 1):
+                    to = item(at, tile)
+                    list_gaussian[to], list_slot[to] = i, slot
+                    at[tile] = to + 1
                     slot += 1

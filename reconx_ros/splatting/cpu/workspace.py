@@ -15,7 +15,17 @@ from reconx_ros.splatting.cpu.project_backward import SCRATCH
 
 Array = NDArray[Any]
 CHUNKS_PER_THREAD = 4
+LINE = 64
+"""Bytes of a cache line."""
+
 _FREE: "list[Workspace]" = []
+
+
+def aligned(size: int, dtype: type) -> Array:
+    """Return an array that starts at a cache line: vectors of a whole line then never straddle two."""
+    bytes_ = np.empty(size * np.dtype(dtype).itemsize + LINE, np.uint8)
+    start = -bytes_.ctypes.data % LINE
+    return bytes_[start : len(bytes_) - LINE + start].view(dtype)
 
 
 @dataclass(eq=False)
@@ -28,7 +38,7 @@ class Workspace:
         """Return ``size`` items of the array ``name``; what they held is lost when it grows."""
         held = self.arrays.get(name)
         if held is None or len(held) < size:
-            held = self.arrays[name] = np.empty(size + size // 2, dtype)
+            held = self.arrays[name] = aligned(size + size // 2, dtype)
         return held[:size]
 
     def floats(self, name: str, size: int) -> NDArray[np.float32]:
@@ -49,9 +59,14 @@ class Workspace:
         threads = get_num_threads()
         return self.floats("work", threads * backward.TILE).reshape(threads, backward.TILE)
 
-    def planes(self, tiles: int) -> NDArray[np.float32]:
-        """Return the planes of all tiles."""
-        return self.floats("planes", tiles * forward.TILE)
+    def cells(self, entries: int) -> NDArray[np.int64]:
+        """Return the cells that each entry of the tile lists is drawn in."""
+        return self.array("cells", entries, np.int64)
+
+    def planes(self) -> NDArray[np.float32]:
+        """Return the scratch of compositing, a row a thread."""
+        threads = get_num_threads()
+        return self.floats("planes", threads * forward.TILE).reshape(threads, forward.TILE)
 
     def ticket(self) -> NDArray[np.int64]:
         """Return the counter from which threads draw work."""
