@@ -9,8 +9,9 @@ keyframe, which any source gives:
 
 The loss of the two kinds of step is the mean square difference to a random image. ``step`` goes around
 autograd (``cpu.step.Frame``), ``step_autograd`` through it. ``loss`` is that of training (L1, D-SSIM, depth
-and coverage). Medians are of all repetitions; on a machine that others use, minima and the time of all cores together say more: divided by
-the cores that is what a quiet machine takes. The reference draws every Gaussian at every pixel: it is timed on a sample of pixels and scaled to all of them.
+and coverage). Medians are of all repetitions. On a machine that others use, minima and the time of all
+cores together say more: the latter over the cores is what a quiet machine takes. The reference draws every
+Gaussian at every pixel: it is timed on a sample of pixels and scaled to all of them.
 """
 
 import reconx_ros  # noqa: F401  before torch: it says how OpenMP threads wait

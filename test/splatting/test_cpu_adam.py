@@ -1,9 +1,15 @@
 """The fused Adam step against torch.optim.Adam."""
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from reconx_ros.splatting.cpu.adam import adam_step
+
+Array = NDArray[np.float64]
 
 
 @pytest.mark.parametrize("shape", [(37, 3), (5000,), (10, 16, 3), (0, 3)])
@@ -42,3 +48,38 @@ def test_other_layouts_are_refused() -> None:
         adam_step(good, bad, good, good, 1, 0.1)
     with pytest.raises(ValueError, match="contiguous float32"):
         adam_step(good.double(), good, good, good, 1, 0.1)
+
+
+def exact_step(
+    param: Array, grad: Array, m: Array, v: Array, counts: Array, rates: Array, used: Array
+) -> None:
+    """Adam in float64, straight from the paper."""
+    m[used] = 0.9 * m[used] + 0.1 * grad[used]
+    v[used] = 0.999 * v[used] + 0.001 * grad[used] ** 2
+    t = counts[used][:, None]
+    mean, square = m[used] / (1 - 0.9**t), v[used] / (1 - 0.999**t)
+    param[used] -= rates * mean / (np.sqrt(square) + 1e-15)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 70), st.sampled_from([1, 3, 4, 12, 27, 48]), st.integers(0, 2**31), st.floats(-6, 4))
+def test_agrees_with_float64(rows: int, width: int, seed: int, size: float) -> None:
+    """Any number of rows and numbers a row, gradients of any size, hidden rows, gradients not finite."""
+    rng = np.random.default_rng(seed)
+    exact = [rng.normal(size=(rows, width)) for _ in range(2)]
+    exact += [rng.normal(size=(rows, width)) * 10**size, rng.random((rows, width)) * 100**size]
+    exact[1] *= 10**size
+    fast = [torch.tensor(array.astype(np.float32)) for array in exact]
+    exact = [tensor.double().numpy() for tensor in fast]
+    counts, rates = rng.integers(1, 40_000, rows).astype(np.int32), rng.random(width).astype(np.float32)
+    visible, broken = rng.random(rows) < 0.7, rng.random(rows) < 0.1
+    fast[1][torch.tensor(broken), width // 2] = float(rng.choice([np.nan, np.inf, -np.inf]))
+    before = fast[0].clone()
+    dropped = adam_step(*fast, torch.tensor(counts), rates, torch.tensor(visible))
+    assert dropped == (visible & broken).sum()
+    used = visible & ~broken
+    exact_step(*exact, counts, rates.astype(np.float64), used)
+    moved = np.abs(exact[0] - before.numpy()).max(initial=1e-30)
+    for k, scale in ((0, moved), (2, np.abs(exact[2]).max(initial=0)), (3, exact[3].max(initial=0))):
+        np.testing.assert_allclose(fast[k].numpy(), exact[k], rtol=1e-6, atol=1e-5 * scale + 1e-30)
+    assert torch.equal(fast[0][torch.tensor(~used)], before[torch.tensor(~used)])

@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reconx_ros.splatting.cpu import loss as kernels
 from reconx_ros.splatting.cpu.gradient_loss import gradient_loss, pyramid
@@ -66,6 +70,32 @@ def test_kernels_equal_float64_reference(size: tuple[int, int]) -> None:
     for tensor, gradient in zip(render, gradients, strict=True):
         scale = gradient.abs().max().item()
         torch.testing.assert_close(tensor.grad.double(), gradient, rtol=2e-3, atol=1e-4 * scale)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 2**31), st.sampled_from([0.0, 0.2, 1.0]))
+def test_kernels_equal_float64_reference_anywhere(height: int, width: int, seed: int, share: float) -> None:
+    """Any size, unknown depths and zero weights anywhere, any share of D-SSIM."""
+    rng, size = np.random.default_rng(seed), (height, width)
+    target = random_target(height, width, seed)
+    weight = np.where(rng.random(size) < share, 0, target.weight.numpy()).astype(np.float32)
+    depth = np.where(rng.random(size) < share, np.nan, target.depth.numpy()).astype(np.float32)
+    statistics = kernels.target_statistics(target.image.numpy(), weight)
+    target = replace(
+        target, weight=torch.from_numpy(weight), depth=torch.from_numpy(depth), statistics=statistics
+    )
+    weights, render = LossWeights(ssim=share, depth=0.3, coverage=0.1), random_render(target, seed)
+    value = view_loss(*render, target, weights)
+    value.backward()
+    color, depth_, alpha = (tensor.detach().double().requires_grad_() for tensor in render)
+    parts = target.weight.double(), weights
+    exact = photometric_reference(color, target.image.double(), parts[0], share)
+    exact = exact + geometric_reference(depth_, alpha, target.depth.double(), *parts)
+    exact.backward()
+    assert value.item() == pytest.approx(exact.item(), rel=1e-5, abs=1e-7)
+    for tensor, other in zip(render, (color, depth_, alpha), strict=True):
+        scale = other.grad.abs().max().item()
+        torch.testing.assert_close(tensor.grad.double(), other.grad, rtol=2e-3, atol=1e-4 * scale + 1e-9)
 
 
 def test_reference_gradient_is_the_slope() -> None:

@@ -12,8 +12,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reconx_ros.splatting.cpu.compilation import INLINED, kernel
-from reconx_ros.splatting.cpu.memory import gather, load, scatter, store
-from reconx_ros.splatting.cpu.simd import absolute, any_set, fma, select, square_root
+from reconx_ros.splatting.cpu.memory import (
+    gather,
+    load,
+    load_flags,
+    load_rows3,
+    load_rows4,
+    look_up,
+    scatter,
+    store,
+    store_rows,
+)
+from reconx_ros.splatting.cpu.simd import (
+    absolute,
+    any_set,
+    fma,
+    how_many,
+    ramp,
+    select,
+    spread,
+    square_root,
+)
 from reconx_ros.splatting.cpu.threads import KERNELS
 
 CHUNK = 2048
@@ -36,58 +55,102 @@ def is_finite(x):
 
 
 @njit(**INLINED)
-def update(param, m, v, at, stride, gradient, active, step_size, bias2, decay):
-    """Update the numbers at ``at``, ``at + stride``, ... by eight gradients where ``active``."""
+def _moved(old, old_m, old_v, gradient, active, step_size, bias2, decay):
+    """Return eight numbers and their moments after a step, as they were where not ``active``."""
     one = np.float32(1)
-    old_m, old_v, old = gather(m, at, stride), gather(v, at, stride), gather(param, at, stride)
     new_m = fma(decay.beta1, old_m, (one - decay.beta1) * gradient)
     new_v = fma(decay.beta2, old_v, (one - decay.beta2) * (gradient * gradient))
     new = old - step_size * new_m / (square_root(new_v) * bias2 + decay.eps)
-    scatter(m, at, stride, select(active, new_m, old_m))
-    scatter(v, at, stride, select(active, new_v, old_v))
-    scatter(param, at, stride, select(active, new, old))
+    return select(active, new, old), select(active, new_m, old_m), select(active, new_v, old_v)
 
 
 @njit(**INLINED)
-def count_lanes(wanted, kept, lanes):
-    """Return how many lanes are in ``wanted`` but not in ``kept``, given eight floats of scratch."""
-    store(
-        lanes, 0, select(wanted, np.float32(1), np.float32(0)) - select(kept, np.float32(1), np.float32(0))
-    )
-    number = 0
-    for lane in range(8):
-        number += int(lanes[lane])
-    return number
+def update(param, m, v, at, stride, gradient, active, step_size, bias2, decay):
+    """Update the numbers at ``at``, ``at + stride``, ... by eight gradients where ``active``."""
+    old, old_m, old_v = gather(param, at, stride), gather(m, at, stride), gather(v, at, stride)
+    new, new_m, new_v = _moved(old, old_m, old_v, gradient, active, step_size, bias2, decay)
+    scatter(m, at, stride, new_m)
+    scatter(v, at, stride, new_v)
+    scatter(param, at, stride, new)
 
 
 @njit(**INLINED)
-def corrections(counts, row, bias1, bias2, lanes):
-    """Return the bias corrections of rows ``row`` to ``row + 7``, given eight floats of scratch."""
-    for lane in range(8):
-        lanes[lane] = bias1[min(counts[row + lane if len(counts) > 1 else 0], LONGEST)]
-    first = load(lanes, 0)
-    for lane in range(8):
-        lanes[lane] = bias2[min(counts[row + lane if len(counts) > 1 else 0], LONGEST)]
-    return first, load(lanes, 0)
+def update1(param, m, v, at, gradient, active, step_size, bias2, decay):
+    """Update eight consecutive numbers where ``active``."""
+    old, old_m, old_v = load(param, at), load(m, at), load(v, at)
+    new, new_m, new_v = _moved(old, old_m, old_v, gradient, active, step_size, bias2, decay)
+    store(m, at, new_m)
+    store(v, at, new_v)
+    store(param, at, new)
 
 
 @njit(**INLINED)
-def _eight_rows(row, param, grad, m, v, visible, counts, rates, bias1, bias2, decay, lanes):
+def update3(param, m, v, at, by, active, rates, bias1, bias2, decay):
+    """Update eight consecutive rows of three numbers where ``active``; a gradient and a rate for each."""
+    o, p, q = load_rows3(param, at), load_rows3(m, at), load_rows3(v, at)
+    x, mx, vx = _moved(o[0], p[0], q[0], by[0], active, rates[0] * bias1, bias2, decay)
+    y, my, vy = _moved(o[1], p[1], q[1], by[1], active, rates[1] * bias1, bias2, decay)
+    z, mz, vz = _moved(o[2], p[2], q[2], by[2], active, rates[2] * bias1, bias2, decay)
+    store_rows(m, at, (mx, my, mz))
+    store_rows(v, at, (vx, vy, vz))
+    store_rows(param, at, (x, y, z))
+
+
+@njit(**INLINED)
+def update4(param, m, v, at, by, active, rates, bias1, bias2, decay):
+    """Update eight consecutive rows of four numbers where ``active``."""
+    o, p, q = load_rows4(param, at), load_rows4(m, at), load_rows4(v, at)
+    w, mw, vw = _moved(o[0], p[0], q[0], by[0], active, rates[0] * bias1, bias2, decay)
+    x, mx, vx = _moved(o[1], p[1], q[1], by[1], active, rates[1] * bias1, bias2, decay)
+    y, my, vy = _moved(o[2], p[2], q[2], by[2], active, rates[2] * bias1, bias2, decay)
+    z, mz, vz = _moved(o[3], p[3], q[3], by[3], active, rates[3] * bias1, bias2, decay)
+    store_rows(m, at, (mw, mx, my, mz))
+    store_rows(v, at, (vw, vx, vy, vz))
+    store_rows(param, at, (w, x, y, z))
+
+
+@njit(**INLINED)
+def kept_rows(wanted, by):
+    """Return the ``wanted`` lanes whose gradients are all finite."""
+    kept = wanted
+    for gradient in by:
+        kept = kept & is_finite(gradient)
+    return kept
+
+
+@njit(**INLINED)
+def _eight_rows(row, param, grad, m, v, visible, counts, rates, bias1, bias2, decay):
     """Update rows ``row`` to ``row + 7``; return how many were dropped."""
     width = len(rates)
-    for lane in range(8):
-        lanes[lane] = np.float32(len(visible) == 0 or visible[row + lane])
-    wanted = load(lanes, 0) > np.float32(0)
+    wanted = load_flags(visible, row) if len(visible) > 0 else ramp() >= np.float32(0)
     if not any_set(wanted):
         return 0
-    kept = wanted
-    for k in range(width):
-        kept = kept & is_finite(gather(grad, row * width + k, width))
-    first, second = corrections(counts, row, bias1, bias2, lanes)
-    for k in range(width):
-        at = row * width + k
-        update(param, m, v, at, width, gather(grad, at, width), kept, rates[k] * first, second, decay)
-    return count_lanes(wanted, kept, lanes)
+    if len(counts) > 1:
+        first, second = look_up(bias1, counts, row), look_up(bias2, counts, row)
+    else:
+        step = min(counts[0], LONGEST)
+        first, second = spread(bias1[step]), spread(bias2[step])
+    at = row * width
+    if width == 1:
+        by = load(grad, at)
+        kept = wanted & is_finite(by)
+        update1(param, m, v, at, by, kept, rates[0] * first, second, decay)
+    elif width == 3:
+        by3 = load_rows3(grad, at)
+        kept = kept_rows(wanted, by3)
+        update3(param, m, v, at, by3, kept, rates, first, second, decay)
+    elif width == 4:
+        by4 = load_rows4(grad, at)
+        kept = kept_rows(wanted, by4)
+        update4(param, m, v, at, by4, kept, rates, first, second, decay)
+    else:
+        kept = wanted
+        for k in range(width):
+            kept = kept & is_finite(gather(grad, at + k, width))
+        for k in range(width):
+            by = gather(grad, at + k, width)
+            update(param, m, v, at + k, width, by, kept, rates[k] * first, second, decay)
+    return how_many(wanted) - how_many(kept)
 
 
 @njit(**INLINED)
@@ -114,13 +177,10 @@ def _step(param, grad, m, v, visible, counts, rates, bias1, bias2, beta1, beta2,
     """Update contiguous arrays of ``len(rates)`` numbers a row; an empty mask means all rows."""
     rows = len(param) // len(rates)
     for chunk in prange((rows + CHUNK - 1) // CHUNK):
-        lanes, decay = np.zeros(8, np.float32), Decay(beta1, beta2, eps)
-        number = 0
+        decay, number = Decay(beta1, beta2, eps), 0
         start, end = chunk * CHUNK, min((chunk + 1) * CHUNK, rows)
         for row in range(start, end - 7, 8):
-            number += _eight_rows(
-                row, param, grad, m, v, visible, counts, rates, bias1, bias2, decay, lanes
-            )
+            number += _eight_rows(row, param, grad, m, v, visible, counts, rates, bias1, bias2, decay)
         for row in range(end - (end - start) % 8, end):
             number += _one_row(row, param, grad, m, v, visible, counts, rates, bias1, bias2, decay)
         dropped[chunk] = number

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit, prange
 
 from reconx_ros.splatting.cpu import splats as s
+from reconx_ros.splatting.cpu.cell_memory import load_cell, load_color_cell
 from reconx_ros.splatting.cpu.cells import CELLS, LANES, ROOM, SIDE, ZERO, place, u_and_v
 from reconx_ros.splatting.cpu.compilation import INLINED, kernel
 from reconx_ros.splatting.cpu.forward import AHEAD, ALPHA_MAX, TRANSMITTANCE_MIN, unclipped_alpha
@@ -38,29 +39,52 @@ TILE = CELLS * CELL
 
 
 @njit(**INLINED)
-def _prepare(image, by_image, left, top, work):
-    """Fill the work of a tile; pixels outside the image get no gradient."""
+def _prepare_cell(image, by_image, pixel, width, work, at):
+    """Fill the work of a cell; ``pixel`` is its first."""
     color, depth, alpha = image
     by_color, by_depth, by_alpha = by_image
-    height, width = alpha.shape
-    work[:] = ZERO
-    for y in range(top, min(top + s.TILE_HEIGHT, height)):
-        row, lane = (y - top) // SIDE, (y - top) % SIDE * SIDE
-        for x in range(left, min(left + s.TILE_WIDTH, width)):
-            at = CELL * ((x - left) // SIDE * 8 + row) + lane + (x - left) % SIDE
-            red, green, blue = by_color[y, x, 0], by_color[y, x, 1], by_color[y, x, 2]
-            work[at] = ONE
-            work[at + LANES] = (
-                red * color[y, x, 0]
-                + green * color[y, x, 1]
-                + blue * color[y, x, 2]
-                + by_depth[y, x] * depth[y, x]
-                - by_alpha[y, x] * (ONE - alpha[y, x])
-            )
-            work[at + 2 * LANES] = red
-            work[at + 3 * LANES] = green
-            work[at + 4 * LANES] = blue
-            work[at + 5 * LANES] = by_depth[y, x]
+    red, green, blue = load_color_cell(color, 3 * pixel, 3 * width)
+    g_red, g_green, g_blue = load_color_cell(by_color, 3 * pixel, 3 * width)
+    g_depth, g_alpha = load_cell(by_depth, pixel, width), load_cell(by_alpha, pixel, width)
+    behind = fma(
+        g_depth, load_cell(depth, pixel, width), -(g_alpha * (ONE - load_cell(alpha, pixel, width)))
+    )
+    store(work, at, spread16(ONE))
+    store(work, at + LANES, fma(g_red, red, fma(g_green, green, fma(g_blue, blue, behind))))
+    store(work, at + 2 * LANES, g_red)
+    store(work, at + 3 * LANES, g_green)
+    store(work, at + 4 * LANES, g_blue)
+    store(work, at + 5 * LANES, g_depth)
+
+
+@njit(**INLINED)
+def _prepare_part(image, by_image, pixel, across, down, width, work, at):
+    """Fill the work of a cell of which only ``across`` x ``down`` pixels are in the image."""
+    color, depth, alpha = image
+    by_color, by_depth, by_alpha = by_image
+    work[at : at + CELL] = ZERO
+    for y in range(down):
+        for x in range(across):
+            of, to = pixel + width * y + x, at + SIDE * y + x
+            behind = by_depth[of] * depth[of] - by_alpha[of] * (ONE - alpha[of])
+            for channel in range(3):
+                gradient = by_color[3 * of + channel]
+                behind += gradient * color[3 * of + channel]
+                work[to + (2 + channel) * LANES] = gradient
+            work[to], work[to + LANES], work[to + 5 * LANES] = ONE, behind, by_depth[of]
+
+
+@njit(**INLINED)
+def _prepare(image, by_image, left, top, width, height, work):
+    """Fill the work of a tile; pixels outside the image get no gradient."""
+    for cell in range(CELLS):
+        x, y = left + SIDE * (cell >> 3), top + SIDE * (cell & 7)
+        across, down = min(SIDE, width - x), min(SIDE, height - y)
+        pixel = y * width + x
+        if across == SIDE and down == SIDE:
+            _prepare_cell(image, by_image, pixel, width, work, CELL * cell)
+        else:
+            _prepare_part(image, by_image, pixel, across, down, width, work, CELL * cell)
 
 
 @njit(**INLINED)
@@ -109,8 +133,8 @@ def _draw(records, r, x, y, cells, work, scratch, slots, slot):
 
 @kernel(parallel=True)
 def composite_backward(
-    records, tile_start, list_gaussian, list_slot, list_cells, tiles_x, color, depth, alpha, by_color,
-    by_depth, by_alpha, work, slots, ticket,
+    records, tile_start, list_gaussian, list_slot, list_cells, tiles_x, width, height, color, depth,
+    alpha, by_color, by_depth, by_alpha, work, slots, ticket,
 ):  # fmt: skip
     """Write the gradient slots of all entries of all tiles.
 
@@ -121,12 +145,14 @@ def composite_backward(
         list_slot: slot of each entry.
         list_cells: as ``composite`` left it.
         tiles_x: tiles across the image.
-        color: [H, W, 3] float32, the image as ``composite`` drew it.
-        depth: [H, W] float32, its depth.
-        alpha: [H, W] float32, its alpha.
-        by_color: [H, W, 3] float32, the gradient of the image.
-        by_depth: [H, W] float32, the gradient of its depth.
-        by_alpha: [H, W] float32, the gradient of its alpha.
+        width: of the image.
+        height: of the image.
+        color: [3 H W] float32, the image as ``composite`` drew it.
+        depth: [H W] float32, its depth.
+        alpha: [H W] float32, its alpha.
+        by_color: [3 H W] float32, the gradient of the image.
+        by_depth: [H W] float32, the gradient of its depth.
+        by_alpha: [H W] float32, the gradient of its alpha.
         work: [threads, TILE] float32 scratch.
         slots: flat float32, ``SLOT`` an entry, receives gradients.
         ticket: [1] int64, the next tile.
@@ -141,7 +167,7 @@ def composite_backward(
         while tile < tiles:
             left, top = tile % tiles_x * s.TILE_WIDTH, tile // tiles_x * s.TILE_HEIGHT
             start, end = tile_start[tile], tile_start[tile + 1]
-            _prepare(image, by_image, left, top, mine)
+            _prepare(image, by_image, left, top, width, height, mine)
             for n in range(start, end):
                 ahead = min(n + AHEAD, end - 1)
                 prefetch(records, s.SIZE * item(list_gaussian, ahead))

@@ -8,7 +8,7 @@ from numba import njit
 from reconx_ros.splatting import model
 from reconx_ros.splatting.cpu.compilation import INLINED
 from reconx_ros.splatting.cpu.functions import ONE, exp
-from reconx_ros.splatting.cpu.memory import gather
+from reconx_ros.splatting.cpu.memory import load_rows3, load_rows4
 from reconx_ros.splatting.cpu.simd import fma, maximum, minimum, square_root
 
 LOW_PASS = np.float32(model.LOW_PASS)
@@ -53,7 +53,7 @@ def _determinant(f0, f1, scale_0, scale_1, scale_2, c0, c1, c2):
 @njit(**INLINED)
 def footprint(means, log_scales, quaternions, i, view):
     """Project Gaussians i to i + 7: Σ' = J W Σ Wᵀ Jᵀ + low-pass (Kerbl et al. 2023, eq. 5)."""
-    mx, my, mz = gather(means, 3 * i, 3), gather(means, 3 * i + 1, 3), gather(means, 3 * i + 2, 3)
+    mx, my, mz = load_rows3(means, 3 * i)
     x, y, z = _row(view, 0, mx, my, mz), _row(view, 4, mx, my, mz), _row(view, 8, mx, my, mz)
     inverse_z = ONE / z
     tx, ty = x * inverse_z, y * inverse_z
@@ -71,8 +71,7 @@ def footprint(means, log_scales, quaternions, i, view):
         f1 * (view[6] - uy * view[10]),
     )
 
-    qw, qx = gather(quaternions, 4 * i, 4), gather(quaternions, 4 * i + 1, 4)
-    qy, qz = gather(quaternions, 4 * i + 2, 4), gather(quaternions, 4 * i + 3, 4)
+    qw, qx, qy, qz = load_rows4(quaternions, 4 * i)
     inverse_norm = ONE / square_root(qw * qw + _dot(qx, qy, qz, qx, qy, qz))
     qw, qx, qy, qz = qw * inverse_norm, qx * inverse_norm, qy * inverse_norm, qz * inverse_norm
     r00, r11, r22 = (
@@ -81,9 +80,8 @@ def footprint(means, log_scales, quaternions, i, view):
     r01, r10 = TWO * (qx * qy - qw * qz), TWO * (qx * qy + qw * qz)
     r02, r20 = TWO * (qx * qz + qw * qy), TWO * (qx * qz - qw * qy)
     r12, r21 = TWO * (qy * qz - qw * qx), TWO * (qy * qz + qw * qx)
-    scale_0 = exp(gather(log_scales, 3 * i, 3))
-    scale_1 = exp(gather(log_scales, 3 * i + 1, 3))
-    scale_2 = exp(gather(log_scales, 3 * i + 2, 3))
+    log_0, log_1, log_2 = load_rows3(log_scales, 3 * i)
+    scale_0, scale_1, scale_2 = exp(log_0), exp(log_1), exp(log_2)
 
     p00, p10 = _dot(t00, t01, t02, r00, r10, r20), _dot(t10, t11, t12, r00, r10, r20)
     p01, p11 = _dot(t00, t01, t02, r01, r11, r21), _dot(t10, t11, t12, r01, r11, r21)

@@ -5,6 +5,7 @@ from numba import njit, prange
 
 from reconx_ros.splatting import model
 from reconx_ros.splatting.cpu import splats as s
+from reconx_ros.splatting.cpu.cell_memory import store_cell, store_color_cell
 from reconx_ros.splatting.cpu.cells import (
     CELLS,
     LANES,
@@ -92,19 +93,45 @@ def _clear(planes):
 
 
 @njit(**INLINED)
-def _finish(planes, left, top, background, color, depth, alpha):
-    """Copy a tile to the image, over the background."""
-    height, width = alpha.shape
-    for y in range(top, min(top + s.TILE_HEIGHT, height)):
-        row = (y - top) // SIDE * CELL + (y - top) % SIDE * SIDE
-        for x in range(left, min(left + s.TILE_WIDTH, width)):
-            at = row + (x - left) // SIDE * 8 * CELL + (x - left) % SIDE
-            rest = abs(item(planes, at))
-            color[y, x, 0] = item(planes, at + LANES) + rest * background[0]
-            color[y, x, 1] = item(planes, at + 2 * LANES) + rest * background[1]
-            color[y, x, 2] = item(planes, at + 3 * LANES) + rest * background[2]
-            depth[y, x] = item(planes, at + 4 * LANES)
-            alpha[y, x] = ONE - rest
+def _finish_cell(planes, at, pixel, width, background, image):
+    """Copy a cell to the image, over the background; ``pixel`` is its first."""
+    color, depth, alpha = image
+    rest = absolute(load16(planes, at))
+    red = fma(rest, background[0], load16(planes, at + LANES))
+    green = fma(rest, background[1], load16(planes, at + 2 * LANES))
+    blue = fma(rest, background[2], load16(planes, at + 3 * LANES))
+    store_color_cell(color, 3 * pixel, 3 * width, red, green, blue)
+    store_cell(depth, pixel, width, load16(planes, at + 4 * LANES))
+    store_cell(alpha, pixel, width, ONE - rest)
+
+
+@njit(**INLINED)
+def _finish_part(planes, at, pixel, across, down, width, background, image):
+    """Copy the pixels of a cell that are in the image: ``across`` x ``down``."""
+    color, depth, alpha = image
+    for y in range(down):
+        for x in range(across):
+            of, to = at + SIDE * y + x, pixel + width * y + x
+            rest = abs(item(planes, of))
+            for channel in range(3):
+                color[3 * to + channel] = (
+                    item(planes, of + (1 + channel) * LANES) + rest * background[channel]
+                )
+            depth[to] = item(planes, of + 4 * LANES)
+            alpha[to] = ONE - rest
+
+
+@njit(**INLINED)
+def _finish(planes, left, top, width, height, background, image):
+    """Copy a tile to the image."""
+    for cell in range(CELLS):
+        x, y = left + SIDE * (cell >> 3), top + SIDE * (cell & 7)
+        across, down = min(SIDE, width - x), min(SIDE, height - y)
+        pixel = y * width + x
+        if across == SIDE and down == SIDE:
+            _finish_cell(planes, CELL * cell, pixel, width, background, image)
+        else:
+            _finish_part(planes, CELL * cell, pixel, across, down, width, background, image)
 
 
 @kernel(parallel=True)
@@ -116,6 +143,8 @@ def composite(
     background,
     planes,
     list_cells,
+    width,
+    height,
     color,
     depth,
     alpha,
@@ -131,9 +160,11 @@ def composite(
         background: [3] float32.
         planes: [threads, TILE] float32 scratch.
         list_cells: int64, receives the cells each entry was drawn in (see ``cells``).
-        color: [H, W, 3] float32, receives the image.
-        depth: [H, W] float32, receives Σ w z.
-        alpha: [H, W] float32, receives Σ w.
+        width: of the image.
+        height: of the image.
+        color: [3 H W] float32, receives the image.
+        depth: [H W] float32, receives Σ w z.
+        alpha: [H W] float32, receives Σ w.
         ticket: [1] int64, the next tile.
     """
     tiles = len(tile_start) - 1
@@ -164,5 +195,5 @@ def composite(
                     r = s.SIZE * item(list_gaussian, n)
                     x, y = item(records, r + s.X) - left_x, item(records, r + s.Y) - top_y
                     _draw(records, r, x, y, item(list_cells, n), mine, scratch)
-            _finish(mine, left, top, background, color, depth, alpha)
+            _finish(mine, left, top, width, height, background, (color, depth, alpha))
             tile = fetch_add(ticket, 0, 1)

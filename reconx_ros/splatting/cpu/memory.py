@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from reconx_ros.splatting.cpu.lanes import FLOATS, INT, LANES, constants, floats, floats16
+from reconx_ros.splatting.cpu.lanes import FLOATS, INT, LANES, constants, floats, floats16, mask
 
 
 def _address(context, builder, kind, array, index, element=None):
@@ -81,6 +81,97 @@ def prefetch(context, array, index):
         builder.call(declared, [pointer, *(ir.Constant(INT, number) for number in (0, 3, 1))])
 
     return types.void(array, types.intp), generate
+
+
+@intrinsic
+def load_flags(context, array, index):
+    """Return eight consecutive items of a contiguous 1D bool array as a mask."""
+
+    def generate(context, builder, sig, args):
+        bytes_ = ir.VectorType(ir.IntType(8), LANES)
+        value = builder.load(_address(context, builder, sig.args[0], *args, bytes_), align=1)
+        return builder.icmp_unsigned("!=", value, ir.Constant(bytes_, [0] * LANES))
+
+    return mask(array, types.intp), generate
+
+
+@intrinsic
+def count_up(context, array, index, where):
+    """Add 1 to those of eight consecutive items of a contiguous 1D int32 array that a mask has set."""
+
+    def generate(context, builder, sig, args):
+        pointer = _address(context, builder, sig.args[0], *args[:2], floats.ints)
+        sum_ = builder.add(builder.load(pointer, align=4), builder.zext(args[2], floats.ints))
+        builder.store(sum_, pointer, align=4)
+
+    return types.void(array, types.intp, mask), generate
+
+
+@intrinsic
+def look_up(context, table, array, index):
+    """Return the entries of a float32 table at eight consecutive items of a 1D int32 array.
+
+    Items beyond the end of the table stand for its last entry; they must not be negative.
+    """
+
+    def generate(context, builder, sig, args):
+        held = context.make_array(sig.args[0])(context, builder, args[0])
+        last = builder.sub(builder.trunc(held.nitems, INT), ir.Constant(INT, 1))
+        value = ir.Constant(FLOATS, ir.Undefined)
+        wanted = builder.load(_address(context, builder, sig.args[1], *args[1:], floats.ints), align=4)
+        for lane in range(LANES):
+            at = builder.extract_element(wanted, ir.Constant(INT, lane))
+            at = builder.select(builder.icmp_signed("<", at, last), at, last)
+            item = builder.load(builder.gep(held.data, [builder.zext(at, ir.IntType(64))]))
+            value = builder.insert_element(value, item, ir.Constant(INT, lane))
+        return value
+
+    return floats(table, array, types.intp), generate
+
+
+def _load_rows(width):
+    def generate(context, builder, sig, args):
+        kind = ir.VectorType(FLOATS.element, width * LANES)
+        all_ = builder.load(_address(context, builder, sig.args[0], *args, kind), align=4)
+        numbers = [
+            builder.shuffle_vector(all_, all_, constants(range(k, width * LANES, width)))
+            for k in range(width)
+        ]
+        return context.make_tuple(builder, sig.return_type, numbers)
+
+    return generate
+
+
+@intrinsic
+def load_rows3(context, array, index):
+    """Return the three numbers of eight consecutive rows: ``gather`` with a stride of 3, three times."""
+    return types.UniTuple(floats, 3)(array, types.intp), _load_rows(3)
+
+
+@intrinsic
+def load_rows4(context, array, index):
+    """Return the four numbers of eight consecutive rows."""
+    return types.UniTuple(floats, 4)(array, types.intp), _load_rows(4)
+
+
+@intrinsic
+def store_rows(context, array, index, rows):
+    """Write a tuple of three or four numbers of eight consecutive rows."""
+    width = len(rows)
+
+    def generate(context, builder, sig, args):
+        numbers = [builder.extract_value(args[2], k) for k in range(width)]
+        all_ = numbers[0]
+        for k in range(1, width):  # concatenate, the last padded to the length of the others
+            longer = constants([min(lane, LANES - 1) for lane in range(k * LANES)])
+            other = builder.shuffle_vector(numbers[k], numbers[k], longer)
+            first = [*range(k * LANES), *range(k * LANES, (k + 1) * LANES)]
+            all_ = builder.shuffle_vector(all_, other, constants(first))
+        order = [k * LANES + lane for lane in range(LANES) for k in range(width)]
+        all_ = builder.shuffle_vector(all_, all_, constants(order))
+        builder.store(all_, _address(context, builder, sig.args[0], *args[:2], all_.type), align=4)
+
+    return types.void(array, types.intp, rows), generate
 
 
 @intrinsic

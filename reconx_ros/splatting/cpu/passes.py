@@ -109,7 +109,9 @@ def draw(state: Pass, image: Image) -> None:
         state.background,
         space.planes(),
         space.cells(state.entries),
-        *image,
+        state.camera.width,
+        state.camera.height,
+        *(array.reshape(-1) for array in image),
         space.ticket(),
     )
 
@@ -125,8 +127,9 @@ def draw_backward(state: Pass, image: Image, by_image: Image) -> Floats:
         space.ints("list_slot", state.entries),
         space.cells(state.entries),
         tiles_x,
-        *image,
-        *by_image,
+        state.camera.width,
+        state.camera.height,
+        *(array.reshape(-1) for array in (*image, *by_image)),
         space.work(),
         slots,
         space.ticket(),

@@ -18,7 +18,16 @@ from reconx_ros.splatting.cpu.footprint import (
     footprint,
 )
 from reconx_ros.splatting.cpu.functions import ONE, log2, sigmoid
-from reconx_ros.splatting.cpu.memory import fetch_add, gather, load, scatter, store, store_range
+from reconx_ros.splatting.cpu.memory import (
+    fetch_add,
+    gather,
+    load,
+    load_rows3,
+    load_rows4,
+    scatter,
+    store,
+    store_range,
+)
 from reconx_ros.splatting.cpu.simd import down, fma, maximum, minimum, select, spread, square_root, up
 
 NEAR = np.float32(model.NEAR)
@@ -36,9 +45,8 @@ def first_of_group(group, count):
 @njit(**INLINED)
 def direction(means, i, view):
     """Return the unit directions from the camera to the means and the inverse distances."""
-    x = gather(means, 3 * i, 3) - view[CENTRE]
-    y = gather(means, 3 * i + 1, 3) - view[CENTRE + 1]
-    z = gather(means, 3 * i + 2, 3) - view[CENTRE + 2]
+    x, y, z = load_rows3(means, 3 * i)
+    x, y, z = x - view[CENTRE], y - view[CENTRE + 1], z - view[CENTRE + 2]
     inverse = ONE / square_root(x * x + y * y + z * z)
     return x * inverse, y * inverse, z * inverse, inverse
 
@@ -46,6 +54,11 @@ def direction(means, i, view):
 @njit(**INLINED)
 def color(sh, stored, degree, i, basis):
     """Return 0.5 + Σ_k Y_k sh_k, not clipped at 0, and a zero (NaN where sh is not finite)."""
+    if stored == 1:
+        value = load(basis, 0)
+        r, g, b = load_rows3(sh, 3 * i)
+        finite = fma(r, ZERO, fma(g, ZERO, b * ZERO))
+        return fma(value, r, HALF), fma(value, g, HALF), fma(value, b, HALF), finite
     red, green, blue = spread(HALF), spread(HALF), spread(HALF)
     finite = spread(ZERO)
     for k in range((degree + 1) * (degree + 1)):
@@ -67,10 +80,12 @@ def opacity(opacity_logits, i, p, compensate):
 def _finite(means, log_scales, quaternions, opacity_logits, i):
     """Return a zero, NaN in the lanes with a parameter that is not finite."""
     value = load(opacity_logits, i) * ZERO
-    for k in range(3):
-        value = fma(gather(means, 3 * i + k, 3), ZERO, fma(gather(log_scales, 3 * i + k, 3), ZERO, value))
-    for k in range(4):
-        value = fma(gather(quaternions, 4 * i + k, 4), ZERO, value)
+    for x in load_rows3(means, 3 * i):
+        value = fma(x, ZERO, value)
+    for x in load_rows3(log_scales, 3 * i):
+        value = fma(x, ZERO, value)
+    for x in load_rows4(quaternions, 4 * i):
+        value = fma(x, ZERO, value)
     return value
 
 

@@ -24,11 +24,20 @@ from reconx_ros.splatting.cpu.footprint import (
     footprint,
 )
 from reconx_ros.splatting.cpu.functions import sigmoid
-from reconx_ros.splatting.cpu.memory import fetch_add, gather, load, prefetch, scatter, store
+from reconx_ros.splatting.cpu.memory import (
+    fetch_add,
+    gather,
+    item,
+    load,
+    prefetch,
+    scatter,
+    store,
+    store_rows,
+)
 from reconx_ros.splatting.cpu.project import GROUPS, ZERO, first_of_group
 from reconx_ros.splatting.cpu.sh_backward import sh_backward
 from reconx_ros.splatting.cpu.shape_backward import axis_backward, shape_backward
-from reconx_ros.splatting.cpu.simd import fma, select
+from reconx_ros.splatting.cpu.simd import fma, select, spread
 
 LN2 = np.float32(np.log(2))
 TINY = np.float32(1e-30)
@@ -55,17 +64,20 @@ Parameters = namedtuple("Parameters", "means log_scales quaternions opacity_logi
 def _sum_slots(slots, first_slot, slot_count, i, out):
     """Add up the slots of Gaussians i to i + 7; return whether there were any."""
     some = False
-    out[_SUMS:_SEEN] = ZERO
     for lane in range(8):
         start, count = first_slot[i + lane], slot_count[i + lane]
         out[_SEEN + lane] = np.float32(count)
         some |= count > 0
-        at = _SUMS + lane * s.SLOT
         if i + 16 <= len(first_slot):
-            prefetch(slots, s.SLOT * first_slot[i + 8 + lane])
-        for slot in range(start, start + count):
-            for k in range(s.SLOT):
-                out[at + k] += slots[slot * s.SLOT + k]
+            prefetch(slots, s.SLOT * item(first_slot, i + 8 + lane))
+        most, last, last_but_one = spread(ZERO), ZERO, ZERO
+        for slot in range(s.SLOT * start, s.SLOT * (start + count), s.SLOT):
+            most = most + load(slots, slot)
+            last_but_one += item(slots, slot + 8)
+            last += item(slots, slot + 9)
+        at = _SUMS + lane * s.SLOT
+        store(out, at, most)
+        out[at + 8], out[at + 9] = last_but_one, last
     return some
 
 
@@ -150,10 +162,31 @@ def gradients(inputs, i, degree, compensate, view, slots, first_slot, slot_count
 
 
 @njit(**INLINED)
-def _deliver(scratch, first, width, i, out):
-    """Write the gradients of a parameter with ``width`` numbers a Gaussian."""
-    for k in range(width):
-        scatter(out, width * i + k, width, load(scratch, GRADIENTS + 8 * (first + k)))
+def gradients3(scratch, first):
+    """Return the gradients of three numbers from ``first`` on."""
+    at = GRADIENTS + 8 * first
+    return load(scratch, at), load(scratch, at + 8), load(scratch, at + 16)
+
+
+@njit(**INLINED)
+def gradients4(scratch, first):
+    """Return the gradients of four numbers from ``first`` on."""
+    a, b, c = gradients3(scratch, first)
+    return a, b, c, load(scratch, GRADIENTS + 8 * (first + 3))
+
+
+@njit(**INLINED)
+def _deliver(scratch, i, stored, by_means, by_log_scales, by_quaternions, by_opacity_logits, by_sh):
+    """Write the gradients of Gaussians i to i + 7."""
+    store_rows(by_means, 3 * i, gradients3(scratch, MEANS))
+    store_rows(by_log_scales, 3 * i, gradients3(scratch, SCALES))
+    store_rows(by_quaternions, 4 * i, gradients4(scratch, QUATERNIONS))
+    store(by_opacity_logits, i, load(scratch, GRADIENTS + 8 * LOGIT))
+    if stored == 1:
+        store_rows(by_sh, 3 * i, gradients3(scratch, SH))
+    else:
+        for k in range(3 * stored):
+            scatter(by_sh, 3 * stored * i + k, 3 * stored, load(scratch, GRADIENTS + 8 * (SH + k)))
 
 
 @kernel(parallel=True)
@@ -195,9 +228,5 @@ def project_backward(
             for group in range(start, min(start + GROUPS, groups)):
                 i = first_of_group(group, count)
                 gradients(inputs, i, degree, compensate, view, slots, first_slot, slot_count, mine)
-                _deliver(mine, MEANS, 3, i, by_means)
-                _deliver(mine, SCALES, 3, i, by_log_scales)
-                _deliver(mine, QUATERNIONS, 4, i, by_quaternions)
-                _deliver(mine, LOGIT, 1, i, by_opacity_logits)
-                _deliver(mine, SH, 3 * stored, i, by_sh)
+                _deliver(mine, i, stored, by_means, by_log_scales, by_quaternions, by_opacity_logits, by_sh)
             start = fetch_add(ticket, 0, GROUPS)

@@ -9,9 +9,17 @@ from collections import namedtuple
 import numpy as np
 from numba import njit, prange
 
-from reconx_ros.splatting.cpu.adam import Decay, corrections, count_lanes, is_finite, update
+from reconx_ros.splatting.cpu.adam import (
+    Decay,
+    is_finite,
+    kept_rows,
+    update,
+    update1,
+    update3,
+    update4,
+)
 from reconx_ros.splatting.cpu.compilation import INLINED, kernel
-from reconx_ros.splatting.cpu.memory import fetch_add, load
+from reconx_ros.splatting.cpu.memory import count_up, fetch_add, load, load_flags, look_up
 from reconx_ros.splatting.cpu.project import GROUPS
 from reconx_ros.splatting.cpu.project_backward import (
     GRADIENTS,
@@ -22,53 +30,68 @@ from reconx_ros.splatting.cpu.project_backward import (
     SH,
     Parameters,
     gradients,
+    gradients3,
+    gradients4,
 )
+from reconx_ros.splatting.cpu.simd import any_set, how_many, ramp
 
 Step = namedtuple("Step", "wanted bias1 bias2 decay rates")
 """Which of eight Gaussians take a step, their bias corrections, and what all share."""
 
 
 @njit(**INLINED)
-def _parameter(scratch, first, width, i, param, m, v, step, lanes):
-    """Update a parameter of ``width`` numbers a Gaussian; return for how many it was dropped."""
-    kept = step.wanted
-    for k in range(first, first + width):
-        kept = kept & is_finite(load(scratch, GRADIENTS + 8 * k))
-    for k in range(width):
-        gradient, size = load(scratch, GRADIENTS + 8 * (first + k)), step.rates[first + k] * step.bias1
-        update(param, m, v, width * i + k, width, gradient, kept, size, step.bias2, step.decay)
-    return count_lanes(step.wanted, kept, lanes)
+def _three(scratch, first, i, param, m, v, step):
+    """Update a parameter of three numbers a Gaussian; return for how many it was dropped."""
+    by = gradients3(scratch, first)
+    kept, rates = kept_rows(step.wanted, by), step.rates[first : first + 3]
+    update3(param, m, v, 3 * i, by, kept, rates, step.bias1, step.bias2, step.decay)
+    return how_many(step.wanted) - how_many(kept)
 
 
 @njit(**INLINED)
-def _group(p, m, v, i, begin, visible, counts, bias1, bias2, decay, rates, scratch, lanes):
+def _quaternions(scratch, i, param, m, v, step):
+    by = gradients4(scratch, QUATERNIONS)
+    kept, rates = kept_rows(step.wanted, by), step.rates[QUATERNIONS : QUATERNIONS + 4]
+    update4(param, m, v, 4 * i, by, kept, rates, step.bias1, step.bias2, step.decay)
+    return how_many(step.wanted) - how_many(kept)
+
+
+@njit(**INLINED)
+def _logits(scratch, i, param, m, v, step):
+    by = load(scratch, GRADIENTS + 8 * LOGIT)
+    kept = step.wanted & is_finite(by)
+    update1(param, m, v, i, by, kept, step.rates[LOGIT] * step.bias1, step.bias2, step.decay)
+    return how_many(step.wanted) - how_many(kept)
+
+
+@njit(**INLINED)
+def _harmonics(scratch, i, stored, param, m, v, step):
+    if stored == 1:
+        return _three(scratch, SH, i, param, m, v, step)
+    kept, width = step.wanted, 3 * stored
+    for k in range(SH, SH + width):
+        kept = kept & is_finite(load(scratch, GRADIENTS + 8 * k))
+    for k in range(width):
+        by, size = load(scratch, GRADIENTS + 8 * (SH + k)), step.rates[SH + k] * step.bias1
+        update(param, m, v, width * i + k, width, by, kept, size, step.bias2, step.decay)
+    return how_many(step.wanted) - how_many(kept)
+
+
+@njit(**INLINED)
+def _group(p, m, v, i, begin, visible, counts, bias1, bias2, decay, rates, scratch):
     """Update those of Gaussians i to i + 7 that are visible and not before ``begin``."""
-    for lane in range(8):
-        row = i + lane
-        wanted = row >= begin and visible[row]
-        counts[row] += wanted
-        lanes[lane] = np.float32(wanted)
-    wanted = load(lanes, 0) > np.float32(0)
-    first, second = corrections(counts, i, bias1, bias2, lanes)
+    wanted = load_flags(visible, i) & (ramp() >= np.float32(begin - i))
+    count_up(counts, i, wanted)
+    first, second = look_up(bias1, counts, i), look_up(bias2, counts, i)
     step = Step(wanted, first, second, decay, rates)
     stored = p.sh.size // p.means.size
     return (
-        _parameter(scratch, MEANS, 3, i, p.means, m.means, v.means, step, lanes)
-        + _parameter(scratch, SCALES, 3, i, p.log_scales, m.log_scales, v.log_scales, step, lanes)
-        + _parameter(scratch, QUATERNIONS, 4, i, p.quaternions, m.quaternions, v.quaternions, step, lanes)
-        + _parameter(
-            scratch, LOGIT, 1, i, p.opacity_logits, m.opacity_logits, v.opacity_logits, step, lanes
-        )
-        + _parameter(scratch, SH, 3 * stored, i, p.sh, m.sh, v.sh, step, lanes)
+        _three(scratch, MEANS, i, p.means, m.means, v.means, step)
+        + _three(scratch, SCALES, i, p.log_scales, m.log_scales, v.log_scales, step)
+        + _quaternions(scratch, i, p.quaternions, m.quaternions, v.quaternions, step)
+        + _logits(scratch, i, p.opacity_logits, m.opacity_logits, v.opacity_logits, step)
+        + _harmonics(scratch, i, stored, p.sh, m.sh, v.sh, step)
     )
-
-
-@njit(**INLINED)
-def _any_visible(visible, i):
-    some = False
-    for row in range(i, i + 8):
-        some |= visible[row]
-    return some
 
 
 @kernel(parallel=True)
@@ -118,7 +141,7 @@ def project_update(
     groups = count // 8
     ticket[0] = 0
     for worker in prange(len(scratch)):
-        mine, lanes, number = scratch[worker], np.zeros(8, np.float32), 0
+        mine, number = scratch[worker], 0
         p = Parameters(means, log_scales, quaternions, opacity_logits, sh)
         m = Parameters(m_means, m_log_scales, m_quaternions, m_opacity_logits, m_sh)
         v = Parameters(v_means, v_log_scales, v_quaternions, v_opacity_logits, v_sh)
@@ -129,10 +152,10 @@ def project_update(
             # What is left after whole groups overlaps the last one, and belongs to whoever has that.
             for group in range(start, end + (end == groups and count % 8 > 0)):
                 i = min(8 * group, count - 8)
-                if _any_visible(visible, i):
+                if any_set(load_flags(visible, i)):
                     gradients(p, i, degree, compensate, view, slots, first_slot, slot_count, mine)
                     number += _group(
-                        p, m, v, i, 8 * group, visible, counts, bias1, bias2, decay, rates, mine, lanes
+                        p, m, v, i, 8 * group, visible, counts, bias1, bias2, decay, rates, mine
                     )
             start = fetch_add(ticket, 0, GROUPS)
         dropped[worker] = number

@@ -218,6 +218,18 @@ def any_set(context, x):
 
 
 @intrinsic
+def how_many(context, x):
+    """Return how many lanes of a mask are set."""
+    kind = ir.IntType(x.width)
+
+    def generate(context, builder, sig, args):
+        number = builder.ctpop(builder.bitcast(args[0], kind))
+        return builder.zext(number, ir.IntType(64))
+
+    return types.int64(x), generate
+
+
+@intrinsic
 def bits16(context, x):
     """Return a mask of sixteen as a whole number: bit k is lane k."""
 
