@@ -12,7 +12,9 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 from numpy.typing import NDArray
 
-from reconx_ros.splatting.cpu.compilation import kernel
+from reconx_ros.splatting.cpu.compilation import INLINED, kernel
+from reconx_ros.splatting.cpu.memory import load16, store
+from reconx_ros.splatting.cpu.simd import absolute, fma, folded, ramp16, select, spread16, total
 from reconx_ros.splatting.cpu.threads import KERNELS
 
 Floats = NDArray[np.float32]
@@ -20,6 +22,11 @@ Floats = NDArray[np.float32]
 RADIUS = 5  # of the 11 taps of Wang et al. 2004
 SIGMA = 1.5
 PAD = 3 * RADIUS
+ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
+LANES = 16
+NARROWEST = 6
+"""Pixels: rows of narrower images are shorter than a vector, so zeros are put beside them."""
+
 C1 = np.float32(0.01**2)
 C2 = np.float32(0.03**2)
 
@@ -36,9 +43,9 @@ class TargetStatistics:
     """What SSIM needs of a target image and never changes.
 
     Attributes:
-        mean: [H, 3 W] float32, blurred target.
-        square: [H, 3 W] float32, blurred squared target.
-        weight: [H, 3 W] float32, the pixel weights, each three times.
+        mean: [H, 3 W'] float32, blurred target, W' = max(W, ``NARROWEST``).
+        square: [H, 3 W'] float32, blurred squared target.
+        weight: [H, 3 W'] float32, the pixel weights, each three times.
     """
 
     mean: Floats
@@ -51,16 +58,17 @@ class Workspace:
 
     def __init__(self, height: int, width: int) -> None:
         self.chunks = get_num_threads()
-        self.maps = np.empty((3, height, 3 * width), np.float32)
+        width = max(width, NARROWEST)
+        self.maps = np.empty(9 * height * width, np.float32)
         self.rows = np.zeros((self.chunks, 3, 3 * width + 2 * PAD), np.float32)
         self.sums = np.zeros((self.chunks, 4), np.float64)
 
 
 def target_statistics(target: Floats, weight: Floats) -> TargetStatistics:
     """Return the statistics of ``target`` [H, W, 3] with pixel weights ``weight`` [H, W]."""
-    height, width = target.shape[:2]
-    rows = target.reshape(height, 3 * width)
-    return TargetStatistics(_blurred(rows), _blurred(rows * rows), np.repeat(weight, 3, axis=1))
+    rows = _rows(target)
+    weights = _rows(np.repeat(weight[..., None], 3, axis=2))
+    return TargetStatistics(_blurred(rows), _blurred(rows * rows), weights)
 
 
 def photometric(
@@ -80,15 +88,24 @@ def photometric(
         work: memory of this image size.
     """
     height, width = color.shape[:2]
-    shape = (height, 3 * width)
-    x, y, gradient = color.reshape(shape), target.reshape(shape), np.empty(shape, np.float32)
+    x, y = _rows(color).reshape(-1), _rows(target).reshape(-1)
+    gradient = np.empty_like(x)
     scale = 1.0 / (3 * height * width)
-    share = np.float32(ssim_weight)
-    args = (x, y, statistics.weight, _TAPS, np.float32(scale), share)
+    args = (x, y, statistics.weight.reshape(-1), _TAPS, np.float32(scale), np.float32(ssim_weight))
+    known = statistics.mean.reshape(-1), statistics.square.reshape(-1)
     with KERNELS:
-        _ssim_forward(*args, statistics.mean, statistics.square, work.maps, work.rows, work.sums)
-        _ssim_backward(*args, work.maps, work.rows, gradient)
-        return float(work.sums[:, 0].sum() * scale), gradient.reshape(height, width, 3)
+        _ssim_forward(*args, *known, height, work.maps, work.rows, work.sums)
+        _ssim_backward(*args, height, work.maps, work.rows, gradient)
+        value = float(work.sums[:, 0].sum() * scale)
+    return value, gradient.reshape(height, -1, 3)[:, :width]
+
+
+def _rows(image: Floats) -> Floats:
+    """Return an image [H, W, 3] as [H, 3 W'], with zeros beside narrow ones: they change nothing."""
+    missing = NARROWEST - image.shape[1]
+    if missing > 0:
+        image = np.pad(image, ((0, 0), (0, missing), (0, 0)))
+    return image.reshape(len(image), -1)
 
 
 def geometric(
@@ -129,99 +146,110 @@ def _blurred(rows: Floats) -> Floats:
     return out
 
 
-@njit(inline="always", fastmath=True)
+@njit(**INLINED)
 def _across(row, taps, j):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Blur a padded row across, at column j: the window is symmetric."""
-    value = taps[5] * row[j + 15]
-    value += taps[4] * (row[j + 12] + row[j + 18])
-    value += taps[3] * (row[j + 9] + row[j + 21])
-    value += taps[2] * (row[j + 6] + row[j + 24])
-    value += taps[1] * (row[j + 3] + row[j + 27])
-    value += taps[0] * (row[j] + row[j + 30])
+    """Blur a padded row across, at columns j to j + 15: the window is symmetric."""
+    value = load16(row, j + 15) * taps[5]
+    for k in range(5):
+        value = fma(taps[k], load16(row, j + 3 * k) + load16(row, j + 30 - 3 * k), value)
     return value
 
 
-@kernel(parallel=True, fastmath=True)
+@njit(**INLINED)
+def _start(block, width):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the first column of a block; the last overlaps the one before."""
+    return min(LANES * block, width - LANES)
+
+
+@njit(**INLINED)
+def _products_down(x, y, taps, i, height, width, rows):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Blur x, x² and x y down at row i, into the three padded ``rows``."""
+    first, last = max(i - RADIUS, 0), min(i + RADIUS + 1, height)
+    for block in range((width + LANES - 1) // LANES):
+        j = _start(block, width)
+        a, b, c = spread16(ZERO), spread16(ZERO), spread16(ZERO)
+        for r in range(first, last):
+            xs = load16(x, r * width + j)
+            weighted = xs * taps[r - i + RADIUS]
+            a, b, c = a + weighted, fma(weighted, xs, b), fma(weighted, load16(y, r * width + j), c)
+        store(rows[0], PAD + j, a)
+        store(rows[1], PAD + j, b)
+        store(rows[2], PAD + j, c)
+
+
+@njit(**INLINED)
+def _maps_down(maps, taps, i, height, width, rows):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Blur the three maps down at row i, into the three padded ``rows``."""
+    first, last, size = max(i - RADIUS, 0), min(i + RADIUS + 1, height), height * width
+    for block in range((width + LANES - 1) // LANES):
+        j = _start(block, width)
+        a, b, c = spread16(ZERO), spread16(ZERO), spread16(ZERO)
+        for r in range(first, last):
+            tap, at = taps[r - i + RADIUS], r * width + j
+            a, b = fma(tap, load16(maps, at), a), fma(tap, load16(maps, size + at), b)
+            c = fma(tap, load16(maps, 2 * size + at), c)
+        store(rows[0], PAD + j, a)
+        store(rows[1], PAD + j, b)
+        store(rows[2], PAD + j, c)
+
+
+@kernel(parallel=True)
 def _ssim_forward(  # type: ignore[no-untyped-def]  # pragma: no cover
-    x, y, weight, taps, scale, share, mean_y, square_y, maps, rows, sums
+    x, y, weight, taps, scale, share, mean_y, square_y, height, maps, rows, sums
 ):
     """Sum the loss into ``sums[:, 0]`` and write the slopes by E[x], E[x^2], E[xy] into ``maps``."""
-    height, width = x.shape
+    width, size = x.size // height, x.size
     chunks = rows.shape[0]
     for chunk in prange(chunks):
         first, second, third = rows[chunk, 0], rows[chunk, 1], rows[chunk, 2]
-        total = 0.0
+        summed = 0.0
         for i in range(chunk * height // chunks, (chunk + 1) * height // chunks):
-            first[PAD : PAD + width] = 0
-            second[PAD : PAD + width] = 0
-            third[PAD : PAD + width] = 0
-            for r in range(max(i - RADIUS, 0), min(i + RADIUS + 1, height)):
-                tap = taps[r - i + RADIUS]
-                xr, yr = x[r], y[r]
-                for j in range(width):
-                    a = tap * xr[j]
-                    first[PAD + j] += a
-                    second[PAD + j] += a * xr[j]
-                    third[PAD + j] += a * yr[j]
-            by_mean, by_square, by_product = maps[0, i], maps[1, i], maps[2, i]
-            mu_ys, square_ys, xi, yi, wi = mean_y[i], square_y[i], x[i], y[i], weight[i]
-            one = np.float32(1)
-            two = np.float32(2)
-            row_total = np.float32(0)
-            for j in range(width):
-                mu_x = _across(first, taps, j)
-                xx = _across(second, taps, j)
-                xy = _across(third, taps, j)
-                mu_y = mu_ys[j]
-                w = wi[j]
-                cross = mu_x * mu_y
-                squares = mu_x * mu_x + mu_y * mu_y
-                a1 = two * cross + C1
-                a2 = two * (xy - cross) + C2
-                b1 = squares + C1
-                b2 = xx + square_ys[j] - squares + C2
-                inverse = one / (b1 * b2)
+            _products_down(x, y, taps, i, height, width, rows[chunk])
+            losses = spread16(ZERO)
+            for block in range((width + LANES - 1) // LANES):
+                j = _start(block, width)
+                at = i * width + j
+                mu_x, mu_y, w = _across(first, taps, j), load16(mean_y, at), load16(weight, at)
+                xx, xy = _across(second, taps, j), _across(third, taps, j)
+                cross, squares = mu_x * mu_y, fma(mu_x, mu_x, mu_y * mu_y)
+                a1, a2 = cross * TWO + C1, (xy - cross) * TWO + C2
+                b1, b2 = squares + C1, xx + load16(square_y, at) - squares + C2
+                inverse = ONE / (b1 * b2)
                 ssim = a1 * a2 * inverse
-                row_total += w * (share * (one - ssim) + (one - share) * abs(xi[j] - yi[j]))
-                slope = -w * scale * share
+                error = absolute(load16(x, at) - load16(y, at))
+                loss = w * (share * (ONE - ssim) + (ONE - share) * error)
+                fresh = ramp16() >= np.float32(LANES * block - j)
+                losses = losses + select(fresh, loss, ZERO)
+                slope = w * (-scale * share)
                 # dS/dE[xy] = 2 a1 / (b1 b2); dS/dE[x^2] = -S / b2; dS/dE[x] by the chain rule
-                by_product[j] = slope * two * a1 * inverse
-                by_square[j] = -slope * ssim * b1 * inverse
-                by_mean[j] = slope * two * (mu_y * (a2 - a1) * inverse - mu_x * ssim * (b2 - b1) * inverse)
-            total += row_total
-        sums[chunk, 0] = total
+                by_mean = mu_y * (a2 - a1) - mu_x * ssim * (b2 - b1)
+                store(maps, at, slope * TWO * by_mean * inverse)
+                store(maps, size + at, -slope * ssim * b1 * inverse)
+                store(maps, 2 * size + at, slope * TWO * a1 * inverse)
+            summed += total(folded(losses))
+        sums[chunk, 0] = summed
 
 
-@kernel(parallel=True, fastmath=True)
+@kernel(parallel=True)
 def _ssim_backward(  # type: ignore[no-untyped-def]  # pragma: no cover
-    x, y, weight, taps, scale, share, maps, rows, gradient
+    x, y, weight, taps, scale, share, height, maps, rows, gradient
 ):
     """Blur the slopes back and add the L1 part: the gradient by x."""
-    height, width = x.shape
+    width = x.size // height
     chunks = rows.shape[0]
+    l1 = scale * (ONE - share)
     for chunk in prange(chunks):
         first, second, third = rows[chunk, 0], rows[chunk, 1], rows[chunk, 2]
         for i in range(chunk * height // chunks, (chunk + 1) * height // chunks):
-            first[PAD : PAD + width] = 0
-            second[PAD : PAD + width] = 0
-            third[PAD : PAD + width] = 0
-            for r in range(max(i - RADIUS, 0), min(i + RADIUS + 1, height)):
-                tap = taps[r - i + RADIUS]
-                by_mean, by_square, by_product = maps[0, r], maps[1, r], maps[2, r]
-                for j in range(width):
-                    first[PAD + j] += tap * by_mean[j]
-                    second[PAD + j] += tap * by_square[j]
-                    third[PAD + j] += tap * by_product[j]
-            xi, yi, wi, out = x[i], y[i], weight[i], gradient[i]
-            two = np.float32(2)
-            l1 = scale * (np.float32(1) - share)
-            for j in range(width):
-                a = _across(first, taps, j)
-                b = _across(second, taps, j)
-                c = _across(third, taps, j)
-                difference = xi[j] - yi[j]
-                sign = np.float32(difference > 0) - np.float32(difference < 0)
-                out[j] = a + two * xi[j] * b + yi[j] * c + l1 * wi[j] * sign
+            _maps_down(maps, taps, i, height, width, rows[chunk])
+            for block in range((width + LANES - 1) // LANES):
+                j = _start(block, width)
+                xs, ys = load16(x, i * width + j), load16(y, i * width + j)
+                by_square, by_product = _across(second, taps, j), _across(third, taps, j)
+                value = _across(first, taps, j) + TWO * xs * by_square + ys * by_product
+                step = load16(weight, i * width + j) * l1
+                value = value + select(xs > ys, step, ZERO) - select(xs < ys, step, ZERO)
+                store(gradient, i * width + j, value)
 
 
 @kernel(parallel=True, fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})

@@ -140,6 +140,12 @@ def ramp(context):
 
 
 @intrinsic
+def ramp16(context):
+    """Return 0, 1, ... 15."""
+    return _constant(floats16, range(16))
+
+
+@intrinsic
 def columns16(context):
     """Return 0, 1, 2, 3, 0, 1, ...: the columns of a block of 4 x 4."""
     return _constant(floats16, [lane % 4 for lane in range(16)])
