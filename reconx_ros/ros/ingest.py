@@ -34,6 +34,7 @@ class IngestSettings:
         tf_timeout_s: seconds a frame may wait for its pose.
         backlog: keyframes the worker may be behind before new ones are left out.
         first_number: of the frames, which are named by their numbers.
+        stereo: whether the right image of a rectified pair comes as depth.
     """
 
     image_topic: str
@@ -43,6 +44,7 @@ class IngestSettings:
     tf_timeout_s: float = 0.5
     backlog: int = 16
     first_number: int = 0
+    stereo: bool = False
 
 
 class Ingest:
@@ -85,7 +87,7 @@ class Ingest:
         self._queue: PoseQueue[Match[tuple[str, Envelope], Envelope]] = PoseQueue(
             poses, settings.tf_timeout_s, complain
         )
-        builder = FrameBuilder(settings.image_topic, settings.depth_topic)
+        builder = FrameBuilder(settings.image_topic, settings.depth_topic, settings.stereo)
         self._judge = CandidateJudge(builder, config, unpack, accept, complain)
         self._colour_info: Envelope | None = None
         self._depth_info: Envelope | None = None

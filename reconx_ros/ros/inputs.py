@@ -18,7 +18,7 @@ from reconx_ros.ros.pose_source import LivePoses
 from reconx_ros.ros.qos import input_qos, latched, reliable
 from reconx_ros.sources.topics import base_topic
 
-COMPRESSED = {"image": "compressed", "depth": "compressedDepth"}
+COMPRESSED = {"image": "compressed", "depth": "compressedDepth", "right_image": "compressed"}
 """What image_transport appends to a topic for its compressed form."""
 
 
@@ -57,7 +57,7 @@ class Inputs:
     ) -> None:
         self._node, self._ingest = node, ingest
         self._qos = input_qos(parameters.input_qos)
-        self._images: dict[str, list[Any]] = {"image": [], "depth": []}
+        self._images: dict[str, list[Any]] = {"image": [], "depth": [], "right_image": []}
         self.topics: dict[str, str] = {}
         self._all = [
             self._subscribe(TFMessage, "/tf", partial(poses.add_transforms, static=False), reliable(100)),
@@ -70,16 +70,20 @@ class Inputs:
             self._all.append(self._subscribe(Path, "trajectory", trajectory, reliable(1)))
         self._open_image("image", parameters.image_transport)
         self._open_info("camera_info", ingest.colour_info)
-        if parameters.depth_mode != "none":
+        if parameters.depth_mode == "stereo":
+            self._open_image("right_image", parameters.image_transport)
+            self._open_info("right_camera_info", ingest.depth_info)
+        elif parameters.depth_mode != "none":
             self._open_image("depth", parameters.depth_transport)
             self._open_info("depth_camera_info", ingest.depth_info)
 
     def close(self) -> None:
         """End every subscription."""
-        for subscription in [*self._all, *self._images["image"], *self._images["depth"]]:
+        for subscription in [*self._all, *(s for some in self._images.values() for s in some)]:
             self._node.destroy_subscription(subscription)
         self._all.clear()
-        self._images = {"image": [], "depth": []}
+        for some in self._images.values():
+            some.clear()
 
     def _open_image(self, name: str, transport: str) -> None:
         raw, compressed = image_topics(self._node, name)
@@ -88,7 +92,7 @@ class Inputs:
             wanted.append((Image, raw, "Image"))
         if transport != "raw":
             wanted.append((CompressedImage, compressed, "CompressedImage"))
-        self.topics[name] = " or ".join(topic for _, topic, _ in wanted)
+        self.topics[name.replace("right_image", "depth")] = " or ".join(topic for _, topic, _ in wanted)
         for message, topic, kind in wanted:
             callback = partial(self._image, name, topic, kind)
             self._images[name].append(self._subscribe(message, topic, callback, self._qos, raw=True))
@@ -102,7 +106,7 @@ class Inputs:
         take(kind, payload)
 
     def _open_info(self, name: str, take: Callable[[bytes], None]) -> None:
-        self.topics[name] = self._node.resolve_topic_name(name)
+        self.topics[name.replace("right", "depth")] = self._node.resolve_topic_name(name)
         self._all.append(self._subscribe(CameraInfo, name, take, self._qos, raw=True))
 
     def _subscribe(

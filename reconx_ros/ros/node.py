@@ -101,7 +101,9 @@ class ReconxNode(LifecycleNode):
         assert self.session is not None
         session = self.session
         self._inputs = Inputs(self, self.values, session.ingest, session.poses, session.trajectory)
-        needed = ("image", "camera_info") + (("depth",) if self.values.depth_mode == "required" else ())
+        needed = ("image", "camera_info") + (
+            ("depth",) if self.values.depth_mode in ("required", "stereo") else ()
+        )
         self._watch = SilenceWatch(needed)
         periods = {
             self.session.advance: ADVANCE_S,

@@ -56,8 +56,8 @@ SPECS = (
     Spec(
         "depth_mode",
         "required",
-        "What depth is worth: frames without it are dropped, or used, or it is not read.",
-        choices=("required", "optional", "none"),
+        "Depth: needed, used where it comes, not read, or matched from a right image.",
+        choices=("required", "optional", "none", "stereo"),
     ),
     Spec("input_qos", "best_effort", "Reliability asked of image topics.", choices=INPUT_QOS),
     Spec("map_frame", "map", "The world frame of the map."),

@@ -287,15 +287,18 @@ class Session:
 
     def _ingest_settings(self) -> IngestSettings:
         values = self._parameters
-        depth = "" if values.depth_mode == "none" else image_topics(self._node, "depth")[0]
+        stereo = values.depth_mode == "stereo"
+        name = "right_image" if stereo else "depth"
+        depth = "" if values.depth_mode == "none" else image_topics(self._node, name)[0]
         return IngestSettings(
             image_topics(self._node, "image")[0],
             depth,
-            values.depth_mode,
+            "required" if stereo else values.depth_mode,
             values.slop,
             values.tf_timeout,
             values.max_backlog,
             self._journal.next_number,
+            stereo,
         )
 
     def _accept(self, keyframe: Keyframe, camera_frame: str) -> None:

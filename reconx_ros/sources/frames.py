@@ -15,6 +15,7 @@ from reconx_ros.sources.compressed import decode_compressed_depth, decode_compre
 from reconx_ros.sources.encodings import decode_depth, decode_image
 from reconx_ros.sources.intrinsics import CalibrationError, CameraModel, Undistorter, camera_model
 from reconx_ros.sources.registration import DepthRegistration
+from reconx_ros.sources.stereo_pair import baseline_of, stereo_depth
 from reconx_ros.sources.topics import is_rectified, is_registered
 
 Array = NDArray[np.float64]
@@ -101,12 +102,14 @@ class FrameBuilder:
     Args:
         image_topic: its name says whether the image is rectified.
         depth_topic: its name says whether the depth is registered; empty without depth.
+        stereo: whether what comes as depth is the right image of a rectified pair.
     """
 
-    def __init__(self, image_topic: str, depth_topic: str = "") -> None:
+    def __init__(self, image_topic: str, depth_topic: str = "", stereo: bool = False) -> None:
         self._colour = _Lens(image_topic)
         self._depth = _Lens(depth_topic)
         self._image_topic, self._depth_topic = image_topic, depth_topic
+        self._stereo, self._baseline = stereo, 0.0
         self._registration: tuple[tuple[bytes, ...], DepthRegistration] | None = None
 
     def set_colour_info(self, info: Any) -> None:  # noqa: ANN401
@@ -114,7 +117,13 @@ class FrameBuilder:
         self._colour.set(info)
 
     def set_depth_info(self, info: Any) -> None:  # noqa: ANN401
-        """Take the depth camera's ``CameraInfo``; cheap where nothing changed."""
+        """Take the ``CameraInfo`` of the depth camera or the right one; cheap where nothing changed.
+
+        Raises:
+            SourceError: that of a right camera states no baseline.
+        """
+        if self._stereo:
+            self._baseline = baseline_of(info)
         self._depth.set(info)
 
     def camera_frame(self, colour: Any) -> str:  # noqa: ANN401
@@ -151,7 +160,9 @@ class FrameBuilder:
         assert model is not None
         pose = np.eye(4) if world_from_camera is None else world_from_camera
         registered = None
-        if depth is not None:
+        if depth is not None and self._stereo:
+            registered = undistorter.depth(self._matched(image, depth, float(model.intrinsics[0, 0])))
+        elif depth is not None:
             registered = self._registered(depth, self.camera_frame(colour), (width, height), extrinsic)
         return Keyframe(
             name=name,
@@ -161,6 +172,19 @@ class FrameBuilder:
             depth=registered,
             posed=world_from_camera is not None,
         )
+
+    def _matched(
+        self,
+        left: NDArray[np.uint8],
+        right: Any,  # noqa: ANN401
+        focal: float,
+    ) -> NDArray[np.float32]:
+        """Return the depth that matching the left picture with a right message gives."""
+        if not self._baseline:
+            raise CalibrationError(
+                f"no camera_info for {self._depth_topic} has come; it states the baseline"
+            )
+        return stereo_depth(left, picture(right), focal, self._baseline)
 
     def _registered(
         self,

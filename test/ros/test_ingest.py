@@ -1,5 +1,6 @@
 """From serialised messages to keyframes, with real message classes and no middleware."""
 
+import array
 from collections.abc import Callable
 
 import numpy as np
@@ -21,14 +22,16 @@ IDENTITY = np.array([0.0, 0.0, 0.0, 1.0])
 class Rig:
     """An ingest with a camera that moves 0.2 m along x each second, seen by TF."""
 
-    def __init__(self, behind: Callable[[], int] = lambda: 0, **config: float) -> None:
+    def __init__(
+        self, behind: Callable[[], int] = lambda: 0, stereo: bool = False, **config: float
+    ) -> None:
         self.keyframes: list[Keyframe] = []
         self.frames: list[str] = []
         self.said: list[str] = []
         self.poses = LivePoses(Frames(max_gap_s=2))
         self.move_to(0, 0.0)
         self.ingest = Ingest(
-            IngestSettings("image", "depth", "required"),
+            IngestSettings("image", "depth", "required", stereo=stereo),
             KeyframeConfig(image_width=80, max_overlap=1.0, **config),
             self.poses,
             lambda e: deserialize_message(e.payload, getattr(sensor_msgs.msg, e.kind)),
@@ -195,3 +198,32 @@ def test_pause_and_reset() -> None:
     rig.feed(3 * SECOND)
     rig.finish()
     assert [k.stamp_ns // SECOND for k in rig.keyframes] == [1, 3]
+
+
+def test_a_right_image_serves_as_depth() -> None:
+    rig = Rig(stereo=True)
+    rig.info()
+    disparity = 10
+    colour = frames.image(SECOND)
+    right = frames.image(SECOND)
+    rows = np.frombuffer(right.data, np.uint8).reshape(frames.HEIGHT, frames.WIDTH, 3)
+    right.data = array.array("B", np.roll(rows, -disparity, axis=1).tobytes())
+    rig.move_to(SECOND, 0.2)
+    rig.ingest.colour("Image", serialize_message(colour))
+    rig.ingest.depth("Image", serialize_message(right))
+    rig.settle()
+    assert "no camera_info for depth has come; it states the baseline" in rig.said[0]
+    info = frames.camera_info(0)
+    info.p = [frames.FOCAL, 0.0, 80.0, -0.1 * frames.FOCAL, *[0.0] * 8]
+    rig.ingest.depth_info(serialize_message(info))
+    for stamp in (2 * SECOND, 3 * SECOND):
+        colour.header.stamp.sec = right.header.stamp.sec = stamp // SECOND
+        rig.move_to(stamp, 0.2 * stamp / SECOND)
+        rig.ingest.colour("Image", serialize_message(colour))
+        rig.ingest.depth("Image", serialize_message(right))
+        rig.settle()
+    rig.finish()
+    depth = rig.keyframes[0].depth
+    assert depth is not None
+    assert np.nanmedian(depth) == pytest.approx(frames.FOCAL * 0.1 / disparity, rel=0.02)
+    assert np.isfinite(depth).mean() > 0.5

@@ -207,3 +207,13 @@ def test_the_ros_process_loads_no_heavy_library(tmp_path: Path) -> None:
         [sys.executable, program], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout == "loaded: []\n", done.stderr
+
+
+def test_a_stereo_pair_is_subscribed_to_in_place_of_depth(
+    launch: Callable[..., Process], tmp_path: Path
+) -> None:
+    remapped = ["image:=/left/image_rect", "right_image:=/right/image_rect"]
+    node = launch(NODE, *ros_arguments(remapped, output=tmp_path / "map", depth_mode="stereo"))
+    node.wait_for("depth: /right/image_rect or /right/image_rect/compressed")
+    assert "depth_camera_info: /right_camera_info" in node.output
+    assert node.interrupt() == 0
