@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
-from reconx_ros.geometry.stereo.poses import Matches, sampson_distance
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
+Matches = tuple[Array, Array]
+"""Pixels [M, 2] in the first and in the second view of a pair."""
 
 MOST = 1500
 """Features a view."""
@@ -76,10 +78,10 @@ def find_features(image: NDArray[np.uint8]) -> Features:
     return Features(pixels, np.asarray(descriptors, np.float32))
 
 
-def match(first: Features, second: Features) -> Matches:
-    """Return the pixels of mutual best matches that are clearly better than the second best."""
+def match(first: Features, second: Features) -> tuple[Rows, Rows]:
+    """Return rows [M] of features that are each other's best match, clearly better than the second best."""
     if min(len(first.pixels), len(second.pixels)) < 2:
-        return np.empty((0, 2)), np.empty((0, 2))
+        return np.empty(0, np.intp), np.empty(0, np.intp)
     a, b = first.descriptors, second.descriptors
     distance = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * (a @ b.T)
     rows = np.arange(len(a))
@@ -88,7 +90,7 @@ def match(first: Features, second: Features) -> Matches:
     best = distance[rows, nearest]
     distance[rows, nearest] = np.inf
     chosen = mutual & (best < RATIO**2 * distance.min(axis=1))
-    return first.pixels[chosen], second.pixels[nearest[chosen]]
+    return np.flatnonzero(chosen), nearest[chosen]
 
 
 def common_points(matches: Matches, one: Camera, two: Camera) -> PairPoints:
@@ -110,6 +112,19 @@ def _fit(good: int, matches: Matches, tolerance: float) -> bool:
     _, inliers = cv2.findFundamentalMat(*matches, cv2.FM_RANSAC, tolerance / 2, 0.99, 300)
     explained = 0 if inliers is None else int(inliers.sum())
     return explained < ENOUGH or good >= FITTING * explained
+
+
+def sampson_distance(p: Array, q: Array, one: Camera, two: Camera) -> Array:
+    """Return the signed Sampson distance in pixels of the matches p, q [M, 2], [M]."""
+    two_from_one = two.camera_from_world @ one.world_from_camera
+    t = two_from_one[:3, 3]
+    cross = np.array([[0, -t[2], t[1]], [t[2], 0, -t[0]], [-t[1], t[0], 0]])
+    essential = cross @ two_from_one[:3, :3]
+    fundamental = np.linalg.inv(two.intrinsics).T @ essential @ np.linalg.inv(one.intrinsics)
+    ph, qh = np.c_[p, np.ones(len(p))], np.c_[q, np.ones(len(q))]
+    line_two, line_one = ph @ fundamental.T, qh @ fundamental
+    square = np.square(line_one[:, :2]).sum(axis=1) + np.square(line_two[:, :2]).sum(axis=1)
+    return np.asarray((qh * line_two).sum(axis=1) / np.sqrt(np.maximum(square, 1e-30)))
 
 
 def triangulate(p: Array, q: Array, one: Camera, two: Camera) -> tuple[Array, Array, Array]:

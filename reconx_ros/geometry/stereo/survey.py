@@ -8,15 +8,25 @@ import cv2
 import numpy as np
 
 from reconx_ros.geometry.config import PlaneSweepConfig
-from reconx_ros.geometry.stereo.features import Features, PairPoints, common_points, find_features, match
+from reconx_ros.geometry.stereo.bundle import PosePrior, Star, adjust
+from reconx_ros.geometry.stereo.features import (
+    Features,
+    PairPoints,
+    Rows,
+    common_points,
+    find_features,
+    match,
+)
 from reconx_ros.geometry.stereo.neighbours import candidates, depth_range, rank
-from reconx_ros.geometry.stereo.poses import Matches, PosePrior, refine_poses
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.scale import scene_depth
 
 _log = logging.getLogger(__name__)
 
 Key = tuple[str, bytes]
+
+FEATURES = 250
+"""Features a view, those with the most matches, that adjust the poses."""
 
 
 def view_key(keyframe: Keyframe) -> Key:
@@ -48,7 +58,7 @@ class Survey:
         self._features: dict[str, Features] = {}
         self._typical = 1.0
         self._candidates: dict[int, list[int]] = {}
-        self._matches: dict[tuple[int, int], Matches] = {}
+        self._matches: dict[tuple[int, int], tuple[Rows, Rows]] = {}
         self._around: dict[int, Surroundings] = {}
         self._misfits: dict[tuple[int, int], str] = {}
         self.views: list[Keyframe] = []
@@ -94,16 +104,23 @@ class Survey:
         if config.pose_rotation == 0 or config.pose_translation == 0:
             return
         posed = [index for index in free if self.views[index].posed]
-        for index in posed:
-            for other in self._candidates_of(index):
-                self._match(index, other)
-        cameras = refine_poses(
+        cameras = adjust(
             [view.camera for view in self.views],
-            self._matches,
+            [self._star(index).strongest(FEATURES) for index in posed],
             posed,
             PosePrior(np.deg2rad(config.pose_rotation), config.pose_translation * self._typical),
         )
         self.views = [replace(v, camera=c) for v, c in zip(self.views, cameras, strict=True)]
+
+    def _star(self, index: int) -> Star:
+        """Return the features of a view with their matches in its first candidates."""
+        others = self._candidates_of(index)[: self._config.neighbours]
+        pixels = self._features_of(index).pixels
+        matches = np.full((len(pixels), len(others), 2), np.nan)
+        for k, other in enumerate(others):
+            rows, columns = self._match(index, other)
+            matches[rows, k] = self._features_of(other).pixels[columns]
+        return Star(index, tuple(others), pixels, matches)
 
     def _find(self, index: int) -> Surroundings:
         order = self._candidates_of(index)
@@ -120,18 +137,20 @@ class Survey:
             self._candidates[index] = candidates(self.views, index, self._typical)
         return self._candidates[index]
 
-    def _match(self, first: int, second: int) -> Matches:
+    def _match(self, first: int, second: int) -> tuple[Rows, Rows]:
         """Match two views once; the other order is the same with its sides exchanged."""
         if (second, first) in self._matches:
-            q, p = self._matches[second, first]
-            return p, q
+            rows, columns = self._matches[second, first]
+            return columns, rows
         if (first, second) not in self._matches:
             self._matches[first, second] = match(self._features_of(first), self._features_of(second))
         return self._matches[first, second]
 
     def _common(self, first: int, second: int) -> PairPoints:
         one, two = self.views[first], self.views[second]
-        points = common_points(self._match(first, second), one.camera, two.camera)
+        rows, columns = self._match(first, second)
+        pixels = self._features_of(first).pixels[rows], self._features_of(second).pixels[columns]
+        points = common_points(pixels, one.camera, two.camera)
         if not points.fits and (second, first) not in self._misfits:
             self._misfits[first, second] = line = (
                 f"keyframes {one.name} and {two.name}: matches do not fit their poses and "
