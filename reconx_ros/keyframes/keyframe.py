@@ -1,11 +1,14 @@
 """One view of the scene: the unit that travels through the whole pipeline."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
+
+Intrinsics = Literal["calibrated", "prior", "guessed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +25,8 @@ class Keyframe:
         posed: whether ``camera.world_from_camera`` is known; it is the identity where it is not.
         depth_range: nearest and farthest depth of the view in world units, where the source says so.
         pose_covariance: [6, 6] float64 (x, y, z, roll, pitch, yaw; metres, radians) or ``None``.
+        intrinsics: what ``camera.intrinsics`` are worth: calibrated, a prior (the focal length of the
+            photo's EXIF data, good to some percent), or guessed from the size of the image.
     """
 
     name: str
@@ -32,3 +37,4 @@ class Keyframe:
     posed: bool = True
     pose_covariance: NDArray[np.float64] | None = None
     depth_range: tuple[float, float] | None = None
+    intrinsics: Intrinsics = "calibrated"

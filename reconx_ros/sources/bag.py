@@ -44,6 +44,7 @@ class BagSource:
     """
 
     metric = True
+    posed = True
 
     def __init__(self, path: Path, config: SourceConfig) -> None:
         self.report = SourceReport()

@@ -116,7 +116,7 @@ def read_transforms(path: Path) -> Transforms:
     frames = content.get("frames")
     if not isinstance(frames, list) or not frames:
         raise SourceError(f"{path}: frames must be a list of at least one frame")
-    names = _names([frame.get("file_path") if isinstance(frame, dict) else None for frame in frames])
+    names = unique_names([frame.get("file_path") if isinstance(frame, dict) else None for frame in frames])
     size = {} if {"w", "h"} <= content.keys() else _first_size(frames, path.parent)
     photos = []
     for index, (frame, name) in enumerate(zip(frames, names, strict=True)):
@@ -236,7 +236,7 @@ def _pose(fields: Fields) -> Array:
     return np.asarray(world_from_opengl @ OPENGL_FROM_OPTICAL)
 
 
-def _names(paths: Sequence[Any]) -> list[str]:
+def unique_names(paths: Sequence[Any]) -> list[str]:
     """Return a name for each frame: the file's stem, or its whole path where stems repeat."""
     texts = [path.replace("\\", "/") if isinstance(path, str) else "" for path in paths]
     names = [_stem(text) if is_path(text) else "" for text in texts]

@@ -1,15 +1,19 @@
-"""Open whatever holds frames: a bag, or a folder of photos with their cameras."""
+"""Open whatever holds frames: a bag, photos with their cameras, photos alone."""
 
 from pathlib import Path
 
 from reconx_ros.errors import SourceError
 from reconx_ros.sources.bag import BagSource
+from reconx_ros.sources.colmap import find_model, read_colmap
 from reconx_ros.sources.config import SourceConfig
+from reconx_ros.sources.image_folder import ImageFolderSource, find_photos
 from reconx_ros.sources.photos import PhotoSource
 from reconx_ros.sources.protocol import Source
 from reconx_ros.sources.recording import SCANS
 
-SUPPORTED = "a rosbag2 folder, .mcap, .db3, ROS 1 .bag, or a folder with transforms.json"
+SUPPORTED = (
+    "a rosbag2 folder, .mcap, .db3, ROS 1 .bag, or a folder with transforms.json, a COLMAP model or photos"
+)
 
 
 def open_source(path: Path, config: SourceConfig) -> Source:
@@ -28,6 +32,10 @@ def open_source(path: Path, config: SourceConfig) -> Source:
         return BagSource(path, config)
     if "transforms.json" in names or (path.is_file() and path.suffix == ".json"):
         return PhotoSource(path)
+    if path.is_dir() and find_model(path) is not None:
+        return PhotoSource(path, read_colmap)
+    if path.is_dir() and find_photos(path):
+        return ImageFolderSource(path)
     raise SourceError(f"{path} is not a source of frames{_hint(names)}; give {SUPPORTED}")
 
 
@@ -35,11 +43,9 @@ def _hint(names: set[str]) -> str:
     """Return what was recognised without being readable."""
     if not names:
         return " (an empty folder)"
-    if {"cameras.bin", "cameras.txt", "sparse"} & names:
-        return " (COLMAP folders are not read yet)"
+    if {"cameras.bin", "cameras.txt", "images.bin", "images.txt", "sparse"} & names:
+        return " (a COLMAP model needs cameras and images, both .bin or both .txt)"
     endings = {Path(name).suffix.lower() for name in names}
-    if endings & {".jpg", ".jpeg", ".png"}:
-        return " (photos without transforms.json are not read yet)"
     if endings & {".zstd", ".active"}:
         return f" (it holds {', '.join(sorted(names))[:80]})"
     return ""

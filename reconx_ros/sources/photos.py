@@ -1,7 +1,7 @@
-"""A folder with ``transforms.json`` as posed frames."""
+"""Photos with their cameras, from a ``transforms.json`` or a COLMAP model, as posed frames."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -20,18 +20,22 @@ logger = logging.getLogger(__name__)
 
 
 class PhotoSource:
-    """Frames of a folder with ``transforms.json``, in its order, undistorted.
+    """Photos whose cameras are listed, in the order of the list, undistorted.
 
-    Metric where the file names depth images, whose unit it states; else the scale is unknown.
+    Metric where depth images are named, whose unit is stated; else the scale is unknown.
 
     Args:
-        path: the folder, or the file itself.
+        path: a folder with ``transforms.json``, the file itself, or what ``read`` takes.
+        read: reads the cameras.
     """
 
-    def __init__(self, path: Path) -> None:
+    posed = True
+
+    def __init__(self, path: Path, read: Callable[[Path], Transforms] = read_transforms) -> None:
         self.report = SourceReport()
         self.metric = False
-        self._file = path / "transforms.json" if path.is_dir() else path
+        self._read = read
+        self._file = path / "transforms.json" if path.is_dir() and read is read_transforms else path
         self._transforms: Transforms | None = None
         self._undistorters: dict[tuple[object, ...], Undistorter] = {}
 
@@ -41,7 +45,7 @@ class PhotoSource:
         Raises:
             SourceError: the file cannot be read; the message names the field.
         """
-        self._transforms = read_transforms(self._file)
+        self._transforms = self._read(self._file)
         self.metric = any(photo.depth is not None for photo in self._transforms.photos)
         return self
 
@@ -81,7 +85,7 @@ class PhotoSource:
         if (width, height) != (model.width, model.height):
             stated = f"{model.width} x {model.height}"
             raise CalibrationError(
-                f"{path} is {width} x {height}, but transforms.json says w, h = {stated}"
+                f"{path} is {width} x {height}, but {self._file.name} says w, h = {stated}"
             )
         undistorter = self._undistorter(model)
         depth = None if photo.depth is None else _depth(photo.depth, depth_unit, width, height)

@@ -25,10 +25,17 @@ class SourceReport:
 
 
 class Source(Protocol):
-    """Anything that can be read as frames; a context manager."""
+    """Anything that can be read as frames; a context manager.
+
+    Attributes:
+        report: what was read so far.
+        metric: whether poses are in metres.
+        posed: whether frames can have poses at all.
+    """
 
     report: SourceReport
     metric: bool
+    posed: bool
 
     def __enter__(self) -> "Source":
         """Open the files."""

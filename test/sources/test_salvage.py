@@ -189,8 +189,8 @@ def test_other_places(tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=words):
             open_source(tmp_path / place, SourceConfig())
     (tmp_path / "a.jpg").write_bytes(b"")
-    with pytest.raises(SourceError, match=r"photos without transforms.json are not read yet"):
-        open_source(tmp_path, SourceConfig())
+    with pytest.raises(SourceError, match="none of 1 photos can be read"):
+        read(tmp_path)
     (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {")
     with pytest.raises(SourceError) as caught:
         read(tmp_path)
