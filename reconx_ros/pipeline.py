@@ -7,6 +7,7 @@ from reconx_ros.config import ReconxConfig
 from reconx_ros.diffusion.choose import choose_synthesizer
 from reconx_ros.geometry.choose import choose_geometry
 from reconx_ros.geometry.fusion import fuse
+from reconx_ros.geometry.poses.stage import with_poses
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.progress import Progress, Silent
@@ -27,7 +28,7 @@ def reconstruct_keyframes(
     metric: bool = True,
     start: GaussianMap | None = None,
 ) -> Reconstruction:
-    """Turn keyframes into a map: ReconX, section 3, steps 1 to 4.
+    """Turn keyframes into a map: ReconX, section 3, steps 1 to 4; before them, poses.
 
     Args:
         keyframes: the views, in time order.
@@ -40,9 +41,10 @@ def reconstruct_keyframes(
         ReconxError: these keyframes do not allow a map; one line says why.
     """
     progress, watch = progress or Silent(), Stopwatch()
+    posed = with_poses(keyframes, config, metric, progress, watch)  # 0: cameras, where there are none
     with watch.stage("geometry"):  # 1: the global point cloud, with confidence
-        geometry = choose_geometry(config.geometry, keyframes, metric)
-        estimate = geometry.estimate(keyframes, progress)
+        geometry = choose_geometry(config.geometry, posed.keyframes, posed.metric)
+        estimate = geometry.estimate(posed.keyframes, progress)
         cloud = fuse(estimate, config.geometry.fusion)
     with watch.stage("structure"):  # 2: the structure condition and the path to film
         synthesizer = choose_synthesizer(config.synthesis)
@@ -58,6 +60,7 @@ def reconstruct_keyframes(
         optimisation = optimiser.run(progress=progress)
         optimiser.prune()
     report = {
+        **posed.report,
         "geometry": geometry.name,
         "synthesizer": synthesizer.name,
         "generated_frames": len(generated),

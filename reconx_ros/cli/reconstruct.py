@@ -30,7 +30,7 @@ def command(
     """Turn SOURCE into a Gaussian map.
 
     SOURCE is a rosbag2 folder, an .mcap, .db3 or ROS 1 .bag file, or a folder with a Nerfstudio
-    transforms.json.
+    transforms.json, a COLMAP model, or photos alone: their cameras are then found first.
     """
     if views is not None and keyframes is not None:
         raise click.UsageError("--views and --keyframes exclude each other: give one of them")

@@ -8,6 +8,7 @@ from reconx_ros.config import ReconxConfig
 from reconx_ros.geometry.choose import without_unused_depth
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.select import select_evenly, select_keyframes, select_views
+from reconx_ros.keyframes.unposed import select_unposed
 from reconx_ros.mapping.folder import check_writable, load_map, save
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.pipeline import reconstruct_keyframes
@@ -38,7 +39,7 @@ def run(request: Request, progress: Progress) -> Reconstruction:
     start = load_map(request.output) if request.resume else None
     with open_source(request.source, request.config.source) as source:
         frames = without_unused_depth(request.config.geometry, source.frames())
-        keyframes = choose_frames(frames, request, source.metric)
+        keyframes = choose_frames(frames, request, source.metric, source.posed)
         result = reconstruct_keyframes(keyframes, request.config, progress, source.metric, start)
         result.report["source"] = {"path": str(request.source), **asdict(source.report)}
         result.report["partial"] = source.report.partial
@@ -47,13 +48,18 @@ def run(request: Request, progress: Progress) -> Reconstruction:
     return result
 
 
-def choose_frames(frames: Iterable[Keyframe], request: Request, metric: bool) -> list[Keyframe]:
+def choose_frames(
+    frames: Iterable[Keyframe], request: Request, metric: bool, posed: bool
+) -> list[Keyframe]:
     """Return the keyframes that ``--views``, ``--keyframes`` or the selection rules ask for.
 
     Raises:
         ConfigError: a frame number beyond the recording, or more keyframes than frames.
     """
     config = request.config.keyframes
+    if not posed:
+        width = request.config.geometry.poses.image_width
+        return select_unposed(frames, width, config.capacity, request.views, request.keyframes)
     if request.views is not None:
         return select_views(frames, request.views, config.image_width)
     if request.keyframes is not None:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from reconx_ros.geometry.align.config import AlignmentConfig
 from reconx_ros.geometry.dust3r.config import Dust3rConfig
+from reconx_ros.geometry.poses.config import PosesConfig
 from reconx_ros.geometry.sparse.config import SparseConfig
 from reconx_ros.settings import Settings
 
@@ -61,6 +62,7 @@ class GeometryConfig(Settings):
     rgbd: RgbdConfig = RgbdConfig()
     plane_sweep: PlaneSweepConfig = PlaneSweepConfig()
     sparse: SparseConfig = SparseConfig()
+    poses: PosesConfig = PosesConfig()
     dust3r: Dust3rConfig = Dust3rConfig()
     alignment: AlignmentConfig = AlignmentConfig()
     fusion: FusionConfig = FusionConfig()

@@ -58,3 +58,29 @@ def plane_keyframe() -> Callable[..., Keyframe]:
         return Keyframe(name, 0, image, camera, depth)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def film_room() -> Callable[..., list[Keyframe]]:
+    """Films a furnished room: 400 x 300, exact poses and depth."""
+    from reconx_ros.simulation.film import intrinsics, photograph
+    from reconx_ros.simulation.paths import look_at
+    from reconx_ros.simulation.rooms import room
+    from reconx_ros.simulation.sensor import SensorNoise
+
+    scene = room(0, 0.15, 4)
+    camera = Camera(intrinsics(400, 300), np.eye(4), 400, 300)
+
+    def film(eyes: list[tuple[float, ...]], targets: list[tuple[float, ...]]) -> list[Keyframe]:
+        poses = look_at(np.array(eyes), np.array(targets))
+        shots = (camera.moved(pose) for pose in poses)
+        return [photograph(scene, shot, SensorNoise(), number, 0, 0) for number, shot in enumerate(shots)]
+
+    return film
+
+
+@pytest.fixture(scope="session")
+def room_views(film_room: Callable[..., list[Keyframe]]) -> list[Keyframe]:
+    """Four views 20 to 25 cm apart that look across the room, with their exact depth."""
+    eyes = [(-0.45, -1.0, 1.4), (-0.2, -1.0, 1.5), (0.0, -0.9, 1.35), (0.2, -1.0, 1.45)]
+    return film_room(eyes, [(-0.3, 2.0, 1.0), (-0.2, 2.0, 0.9), (0.1, 2.0, 1.0), (0.0, 2.0, 1.0)])

@@ -14,7 +14,7 @@ class Features:
     """Places in an image that can be found again in another.
 
     Attributes:
-        pixels: [N, 2] float32 (x, y); the centre of the top-left pixel is (0, 0).
+        pixels: [N, 2] float32 (x, y), largest first; the centre of the top-left pixel is (0, 0).
         descriptors: [N, 128] float32 of unit length; the dot product of two is their similarity.
     """
 
@@ -46,5 +46,6 @@ def extract_features(image: NDArray[np.uint8], most: int, contrast: float) -> Fe
         return Features.none()
     # One place with two orientations stays two features: each can be the one that matches.
     pixels = np.array([keypoint.pt for keypoint in keypoints], np.float32)
+    order = np.argsort([-keypoint.size for keypoint in keypoints], kind="stable")[:most]
     total = np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6)
-    return Features(pixels[:most], np.sqrt(descriptors / total).astype(np.float32)[:most])
+    return Features(pixels[order], np.sqrt(descriptors / total).astype(np.float32)[order])

@@ -1,0 +1,57 @@
+"""When poses are recovered, and that the pipeline goes on from them."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from reconx_ros.camera import Camera
+from reconx_ros.config import load_config
+from reconx_ros.geometry.poses.stage import with_poses
+from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.pipeline import reconstruct_keyframes
+from reconx_ros.progress import Silent
+from reconx_ros.stopwatch import Stopwatch
+
+CONFIG = load_config(
+    "fast",
+    None,
+    {
+        "splatting": {"steps": 20},
+        "keyframes": {"image_width": 200},
+        "geometry": {"method": "sparse", "poses": {"max_features": 1500}},
+    },
+)
+
+
+def without_poses(views: list[Keyframe]) -> list[Keyframe]:
+    return [
+        replace(v, posed=False, depth=None, camera=Camera(v.camera.intrinsics, np.eye(4), 400, 300))
+        for v in views
+    ]
+
+
+def test_posed_keyframes_are_left_alone(room_views: list[Keyframe]) -> None:
+    views = [room_views[0], *without_poses(room_views[1:])]
+    watch = Stopwatch()
+    posed = with_poses(views, load_config(), True, Silent(), watch)
+    assert list(posed.keyframes) == views and posed.metric and posed.report == {}
+    assert "poses" not in watch.seconds
+
+
+def test_rooms_that_find_cameras_themselves_get_the_photos(room_views: list[Keyframe]) -> None:
+    config = load_config("fast", None, {"geometry": {"method": "dust3r"}})
+    posed = with_poses(without_poses(room_views), config, False, Silent(), Stopwatch())
+    assert [k.camera.width for k in posed.keyframes] == [320] * 4
+    assert not any(k.posed for k in posed.keyframes)
+
+
+def test_photos_become_a_map_of_unknown_scale(room_views: list[Keyframe]) -> None:
+    result = reconstruct_keyframes(
+        without_poses(room_views), load_config("fast", None, SMALL), metric=False
+    )
+    assert not result.metric
+    assert result.report["poses"]["registered"] == 4
+    assert result.report["seconds"]["poses"] > 0
+    assert [k.camera.width for k in result.keyframes] == [200] * 4
+    assert all(k.posed for k in result.keyframes)
+    assert len(result.gaussians) > 200
