@@ -54,7 +54,7 @@ def read_colmap(folder: Path) -> Transforms:
         if image.camera_id not in models:
             models[image.camera_id] = _camera_model(cameras, image, model)
         file = where / image.name if is_path(image.name) else None
-        photos.append(PosedPhoto(name, file, None, models[image.camera_id], _pose(image, model)))
+        photos.append(PosedPhoto(name, file, None, models[image.camera_id], _pose(image, model), None))
     return Transforms(tuple(photos), 1e-3)
 
 

@@ -15,7 +15,7 @@ from reconx_ros.geometry.poses.config import PosesConfig
 from reconx_ros.geometry.poses.focal import solve_with_focal_lengths
 from reconx_ros.geometry.poses.pairs import Pair, candidate_pairs
 from reconx_ros.geometry.poses.verify import Link, verify
-from reconx_ros.geometry.poses.world import settle
+from reconx_ros.geometry.poses.world import depth_range, settle
 from reconx_ros.geometry.sparse.features import Features, extract_features
 from reconx_ros.geometry.sparse.matching import match
 from reconx_ros.geometry.validate import check_keyframe
@@ -175,12 +175,12 @@ def _posed(
             for c in scene.cameras.values()
         ],
     }
-    keyframes = tuple(_view(views[i], images[i]) for i in chosen)
+    keyframes = tuple(_view(views[i], images[i], scene) for i in chosen)
     return PosedViews(keyframes, False, {"poses": figures, "warnings": warnings})
 
 
-def _view(view: Keyframe, image: "pycolmap.Image") -> Keyframe:
-    """Return the keyframe with its camera, the distortion undone."""
+def _view(view: Keyframe, image: "pycolmap.Image", scene: "pycolmap.Reconstruction") -> Keyframe:
+    """Return the keyframe with its camera and the range of its points' depths, the distortion undone."""
     solved = image.camera
     centre = solved.principal_point_x - HALF_PIXEL, solved.principal_point_y - HALF_PIXEL
     matrix = np.array(
@@ -198,4 +198,5 @@ def _view(view: Keyframe, image: "pycolmap.Image") -> Keyframe:
         posed=True,
         intrinsics="calibrated",
         pose_covariance=None,
+        depth_range=depth_range(scene, image),
     )

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+ENOUGH_POINTS = 20
+NEARER, FARTHER = 0.6, 2.0
+"""Of the nearest and farthest points, where depth is searched."""
+
 
 def settle(scene: "pycolmap.Reconstruction") -> None:
     """Move ``scene`` in place: z up, the first photo at the origin, points ``NOMINAL_DEPTH`` away.
@@ -38,6 +42,21 @@ def median_depth(scene: "pycolmap.Reconstruction") -> float:
             pose = scene.image(element.image_id).cam_from_world()
             depths.append(float((pose * point.xyz)[2]))
     return float(np.median(depths))
+
+
+def depth_range(scene: "pycolmap.Reconstruction", image: "pycolmap.Image") -> tuple[float, float] | None:
+    """Return the nearest and farthest depth to search in an image, from the points it sees.
+
+    Surfaces reach beyond the outermost features: room is left on both sides. ``None`` where there are
+    fewer than ``ENOUGH_POINTS``.
+    """
+    pose = image.cam_from_world()
+    seen = [scene.point3D(point.point3D_id).xyz for point in image.get_observation_points2D()]
+    if len(seen) < ENOUGH_POINTS:
+        return None
+    depths = (np.array(seen) @ pose.rotation.matrix().T + pose.translation)[:, 2]
+    low, high = np.quantile(depths, (0.02, 0.98))
+    return NEARER * float(low), FARTHER * float(high)
 
 
 def _turn(up: Array) -> Array:

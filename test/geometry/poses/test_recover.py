@@ -30,7 +30,7 @@ def unposed(view: Keyframe, worth: Intrinsics = "calibrated", focal: float = 1.0
 
 
 def recover(views: list[Keyframe], **config: int | float) -> PosedViews:
-    return recover_poses(views, PosesConfig(**{"max_features": 1500, **config}), Silent())
+    return recover_poses(views, PosesConfig(**{"max_features": 1000, **config}), Silent())
 
 
 def aligned_error(found: list[Camera], truth: list[Camera]) -> float:
@@ -87,6 +87,10 @@ def test_the_world_is_upright_and_as_large_as_a_room(room_views: list[Keyframe])
     scale = np.linalg.norm(found.keyframes[3].camera.centre) / np.linalg.norm(
         room_views[3].camera.centre - true_first.centre
     )
+    for found_view, view in zip(found.keyframes, room_views, strict=True):
+        assert found_view.depth_range is not None and view.depth is not None
+        near, far = np.array(found_view.depth_range) / scale
+        assert near < np.nanquantile(view.depth, 0.05) and np.nanmax(view.depth) < far
     assert 0.6 < scale * np.nanmedian(room_views[0].depth) / NOMINAL_DEPTH < 1.6
 
 

@@ -46,9 +46,7 @@ def test_rooms_that_find_cameras_themselves_get_the_photos(room_views: list[Keyf
 
 
 def test_photos_become_a_map_of_unknown_scale(room_views: list[Keyframe]) -> None:
-    result = reconstruct_keyframes(
-        without_poses(room_views), load_config("fast", None, SMALL), metric=False
-    )
+    result = reconstruct_keyframes(without_poses(room_views), CONFIG, metric=False)
     assert not result.metric
     assert result.report["poses"]["registered"] == 4
     assert result.report["seconds"]["poses"] > 0
