@@ -18,6 +18,7 @@ import numpy as np
 from reconx_ros.camera import Camera
 from reconx_ros.config import ReconxConfig
 from reconx_ros.evaluation.baselines import Baseline, PointsBaseline, TsdfBaseline
+from reconx_ros.evaluation.calibration import Calibration
 from reconx_ros.evaluation.coverage import covered_pixels
 from reconx_ros.evaluation.hold_out import parse_hold_out, parse_inputs
 from reconx_ros.evaluation.metrics import Image, Mask
@@ -96,8 +97,8 @@ def evaluate(
     result.report.update(partial=split.partial, source={"path": str(source), "warnings": split.warnings})
     save(result, output, config)
     write_report(result, output)
-    memory = _peak_memory()
-    views = _measure(split, result, config, output, progress, watch)
+    memory, calibration = _peak_memory(), Calibration()
+    views = _measure(split, result, config, output, progress, watch, calibration)
     metrics = {
         **_figures(views),
         "seconds": {**watch.seconds, **result.report["seconds"]},
@@ -109,6 +110,7 @@ def evaluate(
             "image_width": image_width,
             "config": json.loads(config.model_dump_json()),
         },
+        "calibration": calibration.json(),
         "gaussians": len(result.gaussians),
         "partial": split.partial or progress.cancelled(),
         "warnings": split.warnings,
@@ -126,14 +128,18 @@ def _measure(
     output: Path,
     progress: Progress,
     watch: Stopwatch,
+    calibration: Calibration,
 ) -> list[ViewResult]:
+    backend = config.splatting.rasterizer
     contenders = _contenders(split, result, config, watch)
     pictures = ComparisonWriter(output / "comparison")
     results: list[ViewResult] = []
     for view in split.held_out:
         if progress.cancelled():
             break
-        results.append(_measure_view(view, split, contenders, pictures, watch))
+        result_of_view, picture = _measure_view(view, split, contenders, pictures, watch)
+        calibration.add(result.gaussians, picture, view, backend)
+        results.append(result_of_view)
         note = f"{results[-1].scores[OURS].psnr_covered:.1f} dB"
         progress.update("evaluate", len(results), len(split.held_out), note)
     pictures.finish()
@@ -162,7 +168,8 @@ def _measure_view(
     contenders: Mapping[str, Callable[[Camera], tuple[Image, Mask]]],
     pictures: ComparisonWriter,
     watch: Stopwatch,
-) -> ViewResult:
+) -> tuple[ViewResult, Image]:
+    """Return the scores of a view and our picture of it."""
     truth = view.image.astype(np.float32) / np.float32(255)
     images: dict[str, Image] = {}
     masks: dict[str, Mask] = {}
@@ -173,7 +180,8 @@ def _measure_view(
         covered = covered_pixels(view, split.inputs, masks["points"], split.metric)
         scored = {name: score(image, truth, covered) for name, image in images.items()}
     pictures.add(view.name, truth, images, scored[OURS][1], covered)
-    return ViewResult(view.name, float(covered.mean()), {name: one for name, (one, _) in scored.items()})
+    scores = {name: one for name, (one, _) in scored.items()}
+    return ViewResult(view.name, float(covered.mean()), scores), images[OURS]
 
 
 def _figures(views: list[ViewResult]) -> dict[str, Any]:

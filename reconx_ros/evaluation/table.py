@@ -22,6 +22,9 @@ def print_table(metrics: dict[str, Any], output: Path, console: Console | None =
     for name, figures in _rows(metrics).items():
         table.add_row(name, *_cells(figures))
     console.print(table)
+    if metrics.get("calibration"):
+        off = metrics["calibration"]["expected_error"]
+        console.print(f"confidence is off by {off:.3f} on average (0: calibrated)")
     console.print(f"figures: {output / 'metrics.json'}   pictures: {output / 'comparison'}", soft_wrap=True)
 
 

@@ -1,10 +1,14 @@
 """The confidence of each Gaussian: who saw it, how surely, and whether they agree.
 
-``c = c_point (1 - 2^-n)`` with ``n = sum_v s_v a_v``: c_point in [0, 1] is the confidence the Gaussian
-was initialised with; s_v = min(1, W_v) where W_v, the sum of its blending weights in view v, is in
-pixels: how far view v sees it at all; a_v = exp(-E_v / COLOUR_ERROR - D_v / DEPTH_ERROR) in (0, 1] is
-how far it explains that view, with E_v and D_v the mean absolute colour and relative depth errors
-of the pixels it is blended into. One view in full agreement gives c_point / 2, two 3/4, three 7/8 of it.
+``c = c_point^POINT_POWER (1 - 2^(-BITS n))`` with ``n = sum_v s_v a_v``: c_point in [0, 1] is the
+confidence the Gaussian was initialised with; s_v = min(1, W_v) where W_v, the sum of its blending
+weights in view v, is in pixels: how far view v sees it at all; a_v = exp(-E_v / COLOUR_ERROR - D_v /
+DEPTH_ERROR) in (0, 1] is how far it explains that view, with E_v and D_v the mean absolute colour and
+relative depth errors of the pixels it is blended into. One view in full agreement gives 7/8 of what the
+point allows, two 63/64.
+
+The two constants make c a probability: on views the map has not seen, about a share c of the pixels of
+confidence c has the right colour and depth (``evaluation.calibration`` says what is right and measures it).
 """
 
 from dataclasses import dataclass
@@ -18,6 +22,8 @@ from reconx_ros.splatting.initialise import SH_C0
 from reconx_ros.splatting.parameters import GaussianParameters
 from reconx_ros.splatting.rasterize import Backend, rasterize
 
+POINT_POWER = 0.3
+BITS = 3.0
 COLOUR_ERROR = 0.2
 DEPTH_ERROR = 0.1
 
@@ -37,7 +43,8 @@ class Residuals:
 
 def map_confidences(point_confidence: Floats, evidence: Floats) -> Floats:
     """Return c [N] in [0, 1] of c_point [N] and the evidence n [N] >= 0."""
-    confidence = np.clip(point_confidence, 0, 1) * (1 - np.exp2(-np.maximum(evidence, 0)))
+    point = np.clip(point_confidence, 0, 1) ** POINT_POWER
+    confidence = point * (1 - np.exp2(-BITS * np.maximum(evidence, 0)))
     return np.asarray(confidence, np.float32)
 
 

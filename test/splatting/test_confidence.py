@@ -45,10 +45,9 @@ def test_more_evidence_and_surer_points_never_lower_confidence() -> None:
     evidence = np.linspace(0, 20, 50, dtype=np.float32)
     rising = map_confidences(np.full(50, 0.8, np.float32), evidence)
     assert (np.diff(rising) >= 0).all()
-    np.testing.assert_allclose(rising[[0, -1]], [0, 0.8], atol=1e-5)
-    np.testing.assert_allclose(
-        map_confidences(np.float32([0.8] * 3), np.float32([1, 2, 3])), [0.4, 0.6, 0.7]
-    )
+    np.testing.assert_allclose(rising[[0, -1]], [0, 0.8**0.3], atol=1e-5)
+    shares = map_confidences(np.float32([0.8] * 3), np.float32([1, 2, 3])) / 0.8**0.3
+    np.testing.assert_allclose(shares, [7 / 8, 63 / 64, 511 / 512], rtol=1e-6)
     points = np.linspace(0, 1, 20, dtype=np.float32)
     assert (np.diff(map_confidences(points, np.ones(20, np.float32))) > 0).all()
 
