@@ -89,8 +89,8 @@ def check_scene(
     if scene.num_points3D() < LEAST_POINTS or error > MAX_MEAN_ERROR:
         raise GeometryError(
             f"the photos give {scene.num_points3D()} points with a mean error of {error:.2f} pixels; at "
-            f"least {LEAST_POINTS} and at most {MAX_MEAN_ERROR:g} are needed. Was the camera only turned, did "
-            "things move, is K wrong?"
+            f"least {LEAST_POINTS} and at most {MAX_MEAN_ERROR:g} are needed. Was the camera only turned, "
+            "did things move, is K wrong?"
         )
     for image_id in scene.reg_image_ids():
         image = scene.image(image_id)
