@@ -34,6 +34,7 @@ class IngestSettings:
         tf_timeout_s: seconds a frame may wait for its pose.
         backlog: keyframes the worker may be behind before new ones are left out.
         first_number: of the frames, which are named by their numbers.
+        camera: name of the camera, of which its frames' names begin; empty where it has none.
         stereo: whether the right image of a rectified pair comes as depth.
     """
 
@@ -45,6 +46,7 @@ class IngestSettings:
     backlog: int = 16
     first_number: int = 0
     stereo: bool = False
+    camera: str = ""
 
 
 class Ingest:
@@ -111,7 +113,10 @@ class Ingest:
         if self.latest_ns is not None and envelope.stamp_ns < self.latest_ns - JUMP_S * 1e9:
             self._jump(envelope.stamp_ns)
         self.latest_ns = envelope.stamp_ns
-        name = f"{self._settings.first_number + self.received['image'] - 1:06d}"
+        camera = self._settings.camera
+        name = (
+            f"{camera}{'_' if camera else ''}{self._settings.first_number + self.received['image'] - 1:06d}"
+        )
         if not self.paused:
             self._matcher.push_colour(envelope.stamp_ns, (name, envelope))
             self.advance()

@@ -13,7 +13,8 @@ from tf2_msgs.msg import TFMessage
 
 from reconx_ros.ros.envelope import Kind
 from reconx_ros.ros.ingest import Ingest
-from reconx_ros.ros.parameters import Parameters
+from reconx_ros.ros.ingest_group import IngestGroup
+from reconx_ros.ros.parameters import CameraParameters, Parameters
 from reconx_ros.ros.pose_source import LivePoses
 from reconx_ros.ros.qos import input_qos, latched, reliable
 from reconx_ros.sources.topics import base_topic
@@ -22,18 +23,23 @@ COMPRESSED = {"image": "compressed", "depth": "compressedDepth", "right_image": 
 """What image_transport appends to a topic for its compressed form."""
 
 
-def image_topics(node: Node, name: str) -> tuple[str, str]:
+def image_topics(node: Node, name: str, camera: str = "") -> tuple[str, str]:
     """Return the raw and the compressed topic of the input ``name`` after remapping.
 
     A remapping of ``image/compressed`` itself counts; else the compressed topic lies under the
-    remapped ``image``, as with image_transport.
+    remapped ``image``, as with image_transport. Inputs of a camera with a name lie under that.
     """
-    raw, suffix = node.resolve_topic_name(name), COMPRESSED[name]
-    own = node.resolve_topic_name(f"{name}/{suffix}")
-    if own == node.resolve_topic_name(f"{name}/{suffix}", only_expand=True):
+    whole, suffix = _under(camera, name), COMPRESSED[name]
+    raw = node.resolve_topic_name(whole)
+    own = node.resolve_topic_name(f"{whole}/{suffix}")
+    if own == node.resolve_topic_name(f"{whole}/{suffix}", only_expand=True):
         return raw, f"{raw}/{suffix}"
-    remapped = raw != node.resolve_topic_name(name, only_expand=True)
+    remapped = raw != node.resolve_topic_name(whole, only_expand=True)
     return raw if remapped else base_topic(own), own
+
+
+def _under(camera: str, name: str) -> str:
+    return f"{camera}/{name}" if camera else name
 
 
 class Inputs:
@@ -42,7 +48,7 @@ class Inputs:
     Args:
         node: that subscribes.
         parameters: transports, reliability.
-        ingest: takes images and camera_info.
+        cameras: take images and camera_info.
         poses: takes transforms and odometry.
         trajectory: takes the path that SLAM has optimised.
     """
@@ -51,13 +57,13 @@ class Inputs:
         self,
         node: Node,
         parameters: Parameters,
-        ingest: Ingest,
+        cameras: IngestGroup,
         poses: LivePoses,
         trajectory: Callable[[Any], None] | None = None,
     ) -> None:
-        self._node, self._ingest = node, ingest
+        self._node = node
         self._qos = input_qos(parameters.input_qos)
-        self._images: dict[str, list[Any]] = {"image": [], "depth": [], "right_image": []}
+        self._images: dict[str, list[Any]] = {}
         self.topics: dict[str, str] = {}
         self._all = [
             self._subscribe(TFMessage, "/tf", partial(poses.add_transforms, static=False), reliable(100)),
@@ -68,14 +74,18 @@ class Inputs:
         ]
         if trajectory is not None:
             self._all.append(self._subscribe(Path, "trajectory", trajectory, reliable(1)))
-        self._open_image("image", parameters.image_transport)
-        self._open_info("camera_info", ingest.colour_info)
+        for camera, ingest in cameras.cameras.items():
+            self._open_camera(camera, ingest, parameters.of_camera(camera))
+
+    def _open_camera(self, camera: str, ingest: Ingest, parameters: CameraParameters) -> None:
+        self._open_image(camera, "image", parameters.image_transport, ingest.colour)
+        self._open_info(camera, "camera_info", ingest.colour_info)
         if parameters.depth_mode == "stereo":
-            self._open_image("right_image", parameters.image_transport)
-            self._open_info("right_camera_info", ingest.depth_info)
+            self._open_image(camera, "right_image", parameters.image_transport, ingest.depth)
+            self._open_info(camera, "right_camera_info", ingest.depth_info)
         elif parameters.depth_mode != "none":
-            self._open_image("depth", parameters.depth_transport)
-            self._open_info("depth_camera_info", ingest.depth_info)
+            self._open_image(camera, "depth", parameters.depth_transport, ingest.depth)
+            self._open_info(camera, "depth_camera_info", ingest.depth_info)
 
     def close(self) -> None:
         """End every subscription."""
@@ -85,29 +95,35 @@ class Inputs:
         for some in self._images.values():
             some.clear()
 
-    def _open_image(self, name: str, transport: str) -> None:
-        raw, compressed = image_topics(self._node, name)
+    def _open_image(
+        self, camera: str, name: str, transport: str, take: Callable[[Kind, bytes], None]
+    ) -> None:
+        raw, compressed = image_topics(self._node, name, camera)
         wanted: list[tuple[Any, str, Kind]] = []
         if transport != "compressed":
             wanted.append((Image, raw, "Image"))
         if transport != "raw":
             wanted.append((CompressedImage, compressed, "CompressedImage"))
-        self.topics[name.replace("right_image", "depth")] = " or ".join(topic for _, topic, _ in wanted)
+        kind_of = _under(camera, name.replace("right_image", "depth"))
+        self.topics[kind_of] = " or ".join(topic for _, topic, _ in wanted)
+        self._images[kind_of] = []
         for message, topic, kind in wanted:
-            callback = partial(self._image, name, topic, kind)
-            self._images[name].append(self._subscribe(message, topic, callback, self._qos, raw=True))
+            callback = partial(self._image, kind_of, topic, kind, take)
+            self._images[kind_of].append(self._subscribe(message, topic, callback, self._qos, raw=True))
 
-    def _image(self, name: str, topic: str, kind: Kind, payload: bytes) -> None:
+    def _image(
+        self, name: str, topic: str, kind: Kind, take: Callable[[Kind, bytes], None], payload: bytes
+    ) -> None:
         """Take an image; the first to come settles the transport, the other subscription ends."""
         for other in [s for s in self._images[name] if s.topic_name != topic]:
             self._images[name].remove(other)
             self._node.destroy_subscription(other)
-        take = self._ingest.colour if name == "image" else self._ingest.depth
         take(kind, payload)
 
-    def _open_info(self, name: str, take: Callable[[bytes], None]) -> None:
-        self.topics[name.replace("right", "depth")] = self._node.resolve_topic_name(name)
-        self._all.append(self._subscribe(CameraInfo, name, take, self._qos, raw=True))
+    def _open_info(self, camera: str, name: str, take: Callable[[bytes], None]) -> None:
+        whole = _under(camera, name)
+        self.topics[_under(camera, name.replace("right", "depth"))] = self._node.resolve_topic_name(whole)
+        self._all.append(self._subscribe(CameraInfo, whole, take, self._qos, raw=True))
 
     def _subscribe(
         self,

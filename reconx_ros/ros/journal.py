@@ -65,9 +65,10 @@ class Journal:
 
     @property
     def next_number(self) -> int:
-        """A number above those of all keyframes remembered, whose names are numbers."""
+        """A number above those of all keyframes remembered, whose names end in numbers."""
         names = (entry["name"] for entry in self._entries if entry["kind"] == "keyframe")
-        return 1 + max((int(name) for name in names if name.isdecimal()), default=-1)
+        ends = (name.rpartition("_")[2] for name in names)
+        return 1 + max((int(end) for end in ends if end.isdecimal()), default=-1)
 
     def note(self, command: Command) -> None:
         """Remember ``command`` where it changes the map; a keyframe is on disk afterwards."""

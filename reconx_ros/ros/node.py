@@ -101,8 +101,11 @@ class ReconxNode(LifecycleNode):
         assert self.session is not None
         session = self.session
         self._inputs = Inputs(self, self.values, session.ingest, session.poses, session.trajectory)
-        needed = ("image", "camera_info") + (
-            ("depth",) if self.values.depth_mode in ("required", "stereo") else ()
+        needed = tuple(
+            f"{camera}/{kind}" if camera else kind
+            for camera in self.values.camera_names
+            for kind in ("image", "camera_info", "depth")
+            if kind != "depth" or self.values.of_camera(camera).depth_mode in ("required", "stereo")
         )
         self._watch = SilenceWatch(needed)
         periods = {

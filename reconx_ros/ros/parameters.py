@@ -1,8 +1,9 @@
 """Every parameter of the node: declared with a description and a range, read once, changed live."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,11 @@ TRANSPORTS = ("auto", "raw", "compressed")
 WORKERS = ("onboard", "offboard")
 
 SPECS = (
+    Spec(
+        "cameras",
+        "",
+        "Names of several cameras, with commas: NAME/image, NAME/depth, ...; NAME.depth_mode, ...",
+    ),
     Spec("image_transport", "auto", "Colour: raw, compressed, or the first to come.", choices=TRANSPORTS),
     Spec("depth_transport", "auto", "Depth: raw, compressedDepth, or either.", choices=TRANSPORTS),
     Spec(
@@ -109,6 +115,7 @@ SPECS = (
 class Parameters:
     """The parameters' values as read when the node is configured; see ``SPECS``."""
 
+    cameras: str
     image_transport: str
     depth_transport: str
     depth_mode: Any
@@ -145,6 +152,17 @@ class Parameters:
     grid_resolution: float
     grid_min_height: float
     grid_max_height: float
+    blocks: Mapping[str, "CameraParameters"] = field(default_factory=dict)
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """The cameras' names; one empty name where they have none."""
+        return camera_names(self.cameras)
+
+    def of_camera(self, camera: str) -> "CameraParameters":
+        """Return what holds for a camera: its own block, or what holds for all."""
+        own = CameraParameters(self.image_transport, self.depth_transport, self.depth_mode, self.slop)
+        return self.blocks.get(camera, own)
 
     @property
     def output_folder(self) -> Path:
@@ -152,6 +170,24 @@ class Parameters:
         if self.output:
             return Path(self.output).expanduser().absolute()
         return run_folder()
+
+
+@dataclass(frozen=True)
+class CameraParameters:
+    """The parameters that each camera may have of its own, as ``NAME.depth_mode``."""
+
+    image_transport: str
+    depth_transport: str
+    depth_mode: Any
+    slop: float
+
+
+PER_CAMERA = tuple(field.name for field in fields(CameraParameters))
+
+
+def camera_names(text: str) -> tuple[str, ...]:
+    """Return the names in the parameter ``cameras``; one empty name where it is empty."""
+    return tuple(name for name in (part.strip() for part in text.split(",")) if name) or ("",)
 
 
 def run_folder() -> Path:
@@ -164,6 +200,11 @@ def declare(node: Node) -> None:
     """Declare every parameter; values of the command line and YAML files are taken over."""
     for spec in SPECS:
         node.declare_parameter(spec.name, spec.default, _descriptor(spec))
+    names = dict.fromkeys(camera_names(str(node.get_parameter("cameras").value)))
+    for camera in filter(None, names):
+        for spec in (spec for spec in SPECS if spec.name in PER_CAMERA):
+            own = node.get_parameter(spec.name).value
+            node.declare_parameter(f"{camera}.{spec.name}", own, _descriptor(spec))
     node.add_on_set_parameters_callback(check)
 
 
@@ -174,17 +215,29 @@ def read(node: Node) -> Parameters:
         ConfigError: a word is not one of its choices.
     """
     values = [node.get_parameter(spec.name) for spec in SPECS]
-    result = check(values)
+    names = camera_names(str(node.get_parameter("cameras").value))
+    bad = [name for name in names if name and not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name)]
+    if bad or len(set(names)) < len(names):
+        raise ConfigError(f"cameras = '{','.join(names)}': names are distinct words of letters and digits")
+    own = {
+        name: {field: node.get_parameter(f"{name}.{field}") for field in PER_CAMERA}
+        for name in filter(None, names)
+    }
+    result = check([*values, *(one for block in own.values() for one in block.values())])
     if not result.successful:
         raise ConfigError(result.reason)
-    return Parameters(**{value.name: value.value for value in values})
+    blocks = {
+        name: CameraParameters(**{field: one.value for field, one in block.items()})
+        for name, block in own.items()
+    }
+    return Parameters(**{value.name: value.value for value in values}, blocks=blocks)
 
 
 def check(parameters: Sequence[Parameter]) -> SetParametersResult:
     """Say whether these values may be set, and if not, why (ranges and types are rclpy's to check)."""
     known = {spec.name: spec for spec in SPECS}
     for parameter in parameters:
-        spec = known.get(parameter.name)
+        spec = known.get(parameter.name.rpartition(".")[2])
         if spec is not None and spec.choices and parameter.value not in spec.choices:
             choices = ", ".join(spec.choices)
             reason = f"{parameter.name} = '{parameter.value}' is unknown; choose one of {choices}"

@@ -25,6 +25,7 @@ from reconx_ros.ros.corrections import Corrections
 from reconx_ros.ros.deltas import DeltaGapError
 from reconx_ros.ros.envelope import Envelope
 from reconx_ros.ros.ingest import Ingest, IngestSettings
+from reconx_ros.ros.ingest_group import IngestGroup
 from reconx_ros.ros.inputs import image_topics
 from reconx_ros.ros.journal import Journal
 from reconx_ros.ros.link import (
@@ -123,14 +124,8 @@ class Session:
         self._jumps = 0
         self._link_rates = Rates()
         self.worker: OnboardWorker | OffboardWorker = self._start_worker(begin)
-        self.ingest = Ingest(
-            self._ingest_settings(),
-            config.keyframes,
-            self.poses,
-            _unpack,
-            self._accept,
-            self.complaints.say,
-            lambda: self.worker.behind,
+        self.ingest = IngestGroup(
+            {name: self._open_ingest(name, config) for name in parameters.camera_names}
         )
         self._rates = Rates()
 
@@ -285,20 +280,32 @@ class Session:
             return "paused"
         return "mapping" if self.state.keyframes or self.worker.behind else "waiting"
 
-    def _ingest_settings(self) -> IngestSettings:
-        values = self._parameters
-        stereo = values.depth_mode == "stereo"
+    def _open_ingest(self, camera: str, config: ReconxConfig) -> Ingest:
+        return Ingest(
+            self._ingest_settings(camera),
+            config.keyframes,
+            self.poses,
+            _unpack,
+            self._accept,
+            self.complaints.say,
+            lambda: self.worker.behind,
+        )
+
+    def _ingest_settings(self, camera: str) -> IngestSettings:
+        values, own = self._parameters, self._parameters.of_camera(camera)
+        stereo = own.depth_mode == "stereo"
         name = "right_image" if stereo else "depth"
-        depth = "" if values.depth_mode == "none" else image_topics(self._node, name)[0]
+        depth = "" if own.depth_mode == "none" else image_topics(self._node, name, camera)[0]
         return IngestSettings(
-            image_topics(self._node, "image")[0],
+            image_topics(self._node, "image", camera)[0],
             depth,
-            "required" if stereo else values.depth_mode,
-            values.slop,
+            "required" if stereo else own.depth_mode,
+            own.slop,
             values.tf_timeout,
             values.max_backlog,
             self._journal.next_number,
             stereo,
+            camera,
         )
 
     def _accept(self, keyframe: Keyframe, camera_frame: str) -> None:

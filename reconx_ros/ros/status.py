@@ -110,7 +110,9 @@ def silence_line(
         available: names of existing topics of the right type, by silent input.
     """
     counts = ", ".join(f"{kind} on {topic}: {received[kind]}" for kind, topic in topics.items())
-    found = "; ".join(f"{kind}: {', '.join(available.get(kind, [])) or 'none'}" for kind in silent)
+    found = "; ".join(
+        f"{kind}: {', '.join(available.get(kind.rpartition('/')[2], [])) or 'none'}" for kind in silent
+    )
     missing = " and ".join(silent)
     return (
         f"no {missing} in {SILENCE_S:g} s. Messages so far: {counts} ({mode}). "

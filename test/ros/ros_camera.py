@@ -35,12 +35,12 @@ class DrivingCamera:
         map_from_odom: translation, changed by whoever plays localisation.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, name: str = "") -> None:
         self._node = node
         self.map_from_odom = (0.0, 0.0, 0.0)
-        self._colour = node.create_publisher(Image, "/image", reliable())
-        self._depth = node.create_publisher(Image, "/depth", reliable())
-        self._info = node.create_publisher(CameraInfo, "/camera_info", reliable())
+        self._colour = node.create_publisher(Image, f"{name}/image", reliable())
+        self._depth = node.create_publisher(Image, f"{name}/depth", reliable())
+        self._info = node.create_publisher(CameraInfo, f"{name}/camera_info", reliable())
         self._tf = node.create_publisher(TFMessage, "/tf", reliable(100))
         self._static = node.create_publisher(TFMessage, "/tf_static", latched())
         optical = transform("base_link", frames.CAMERA, 0, (0, 0, 0), OPTICAL)
