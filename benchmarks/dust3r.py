@@ -1,10 +1,12 @@
 """Time the DUSt3R network at its full size, with random weights: encoder, decoder and heads apart.
 
     python benchmarks/dust3r.py [--json FILE] [--repeats N] [--size WIDTHxHEIGHT] [--head dpt|linear]
+                                [--precision float32|bfloat16]
 
 Random weights take the same time as trained ones. Medians are of all repetitions after one that is not
 counted. A pair alone is two images encoded, one pair decoded, two heads; in a map each image is encoded
-once and takes part in several pairs.
+once and takes part in several pairs. Core-seconds over the number of cores are the seconds that an idle
+machine would take.
 """
 
 import reconx_ros  # noqa: F401  before torch: it says how OpenMP threads wait
@@ -16,7 +18,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -24,21 +26,22 @@ from reconx_ros.geometry.dust3r.model import Architecture, Dust3r
 from reconx_ros.machine import processor_name
 
 Result = TypeVar("Result")
+Times = dict[str, list[tuple[float, float]]]
 
 
-def timed(times: dict[str, list[float]], name: str, work: Callable[[], Result]) -> Result:
-    """Run ``work`` and note its seconds."""
-    start = time.perf_counter()
+def timed(times: Times, name: str, work: Callable[[], Result]) -> Result:
+    """Run ``work`` and note its seconds and its core-seconds."""
+    start, cores = time.perf_counter(), time.process_time()
     result = work()
-    times.setdefault(name, []).append(time.perf_counter() - start)
+    times.setdefault(name, []).append((time.perf_counter() - start, time.process_time() - cores))
     return result
 
 
 @torch.inference_mode()
-def measure(model: Dust3r, width: int, height: int, repeats: int) -> dict[str, list[float]]:
-    """Return the seconds of each stage, by repetition."""
+def measure(model: Dust3r, width: int, height: int, repeats: int) -> Times:
+    """Return seconds and core-seconds of each stage, by repetition."""
     images = torch.rand(2, 1, 3, height, width) * 2 - 1
-    times: dict[str, list[float]] = {}
+    times: Times = {}
     for _ in range(repeats + 1):
         views = [timed(times, "encode one image", lambda i=image: model.encode(i)) for image in images]
         tokens = timed(times, "decode a pair", lambda views=views: model.decode(views[0], views[1]))
@@ -55,23 +58,23 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--size", default="512x384", help="WIDTHxHEIGHT, multiples of 16")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--head", choices=("dpt", "linear"), default="dpt")
     arguments = parser.parse_args()
     width, height = (int(side) for side in arguments.size.split("x"))
     torch.manual_seed(0)
     model = Dust3r(Architecture(head=arguments.head)).eval().requires_grad_(False)
-    result: dict[str, object] = {"machine": processor_name(), "threads": torch.get_num_threads()}
+    result: dict[str, Any] = {"machine": processor_name(), "threads": torch.get_num_threads()}
     result |= {"size": arguments.size, "head": arguments.head, "repeats": arguments.repeats}
-    for dtype in (torch.float32, torch.bfloat16):
-        model.cast_trunk(dtype)
-        seconds = {
-            name: statistics.median(values)
-            for name, values in measure(model, width, height, arguments.repeats).items()
-        }
-        seconds["a pair alone"] = sum(seconds.values()) + seconds["encode one image"]
-        name = str(dtype).removeprefix("torch.")
-        result[name] = {f"{stage}, s": round(value, 2) for stage, value in seconds.items()}
-        print(name, *(f"  {stage:18} {value:6.2f} s" for stage, value in seconds.items()), sep="\n")
+    result["precision"] = arguments.precision
+    model.cast_trunk(getattr(torch, arguments.precision))
+    times = measure(model, width, height, arguments.repeats)
+    rows = {stage: [statistics.median(part) for part in zip(*v, strict=True)] for stage, v in times.items()}
+    alone = [sum(part) for part in zip(*rows.values(), rows["encode one image"], strict=True)]
+    result["stages"] = {}
+    for stage, (seconds, cores) in {**rows, "a pair alone": alone}.items():
+        result["stages"][stage] = {"s": round(seconds, 2), "core_s": round(cores, 2)}
+        print(f"  {stage:18} {seconds:6.2f} s, {cores:6.2f} core-seconds")
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")
 
