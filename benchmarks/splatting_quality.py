@@ -1,17 +1,20 @@
 r"""What each part of the optimiser brings on held-out views, from the same cameras and the same cloud.
 
     python benchmarks/splatting_quality.py ../shared/data/redkitchen_bag --inputs 4,8 \\
-        --variant 'no dropout: dropout=0' --variant 'plain: preset=plain-3dgs'
+        --variant 'no dropout: dropout=0' --variant plain
 
-A variant is a name and settings of the splatting section; ``base`` is the preset as it is. Every variant
-of a case starts from the same geometry, which is made once. Figures are over whole views (``all``) and
-over the pixels the inputs see (``covered``), at the size of the recording.
+A variant is a name and settings of the splatting section; ``base`` is the preset as it is, ``plain`` is
+3D Gaussian splatting as published (Kerbl et al. 2023) from the same cloud, without densification. Every
+variant of a case starts from the same geometry, which is made once. Figures are over whole views and over
+the pixels the inputs see (``covered``), at the size of the recording, or of the inputs with ``--width``;
+``bare`` is without developing. ``--corrupt`` pastes pieces of other views into every third input.
 """
 
 import argparse
 import json
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +27,10 @@ from reconx_ros.evaluation.coverage import covered_pixels
 from reconx_ros.evaluation.hold_out import parse_hold_out
 from reconx_ros.evaluation.metrics import Mask, colour_corrected, psnr, ssim
 from reconx_ros.evaluation.split import Split, read_split
-from reconx_ros.geometry.choose import choose_geometry
+from reconx_ros.geometry.choose import choose_geometry, without_unused_depth
 from reconx_ros.geometry.fusion import fuse
 from reconx_ros.geometry.protocol import GeometryEstimate, PointCloud
+from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.reduce import reduce
 from reconx_ros.machine import processor_name
 from reconx_ros.progress import Silent
@@ -49,10 +53,41 @@ class Case:
     covered: list[Mask]
 
 
-def prepare(source: Path, inputs: int, hold_out: str, config: ReconxConfig) -> Case:
+PLAIN: dict[str, Any] = {
+    "dropout": 0, "gradient_weight": 0, "pseudo_views": 0, "guess_stride": 0, "depth_weight": 0,
+    "coverage_weight": 0, "exposure": False, "sh_interval": 1000,
+    "initial": {"thickness": 1.0, "opacity": 0.1},
+    "limits": {"max_growth": 1e6, "max_anisotropy": 1e6, "max_scale": 1e3},
+    "rates": {
+        "means": 1.6e-4, "final": 1, "scales": 5e-3, "rotations": 1e-3, "opacities": 5e-2,
+        "colours": 2.5e-3, "harmonics": 1.25e-4,
+    },
+}  # fmt: skip
+
+
+def corrupted(keyframes: Sequence[Keyframe]) -> list[Keyframe]:
+    """Return the views with three pieces of others, a sixteenth of the image each, in every third."""
+    rng, made = np.random.default_rng(1), list(keyframes)
+    for number in range(1, len(made), 3):
+        image = made[number].image.copy()
+        height, width = image.shape[0] // 4, image.shape[1] // 4
+        for _ in range(3):
+            row, column, y, x = rng.integers(0, 3 * np.array([height, width, height, width]))
+            other = keyframes[rng.integers(len(made))].image
+            image[row : row + height, column : column + width] = other[y : y + height, x : x + width]
+        made[number] = replace(made[number], image=image)
+    return made
+
+
+def prepare(
+    source: Path, inputs: int, hold_out: str, config: ReconxConfig, width: int | None, corrupt: bool
+) -> Case:
     """Read the frames, make the cloud, and find what the inputs see of the held-out views."""
     split = read_split(source, config.source, parse_hold_out(hold_out), inputs, Silent())
-    small = [reduce(view, config.keyframes.image_width) for view in split.inputs]
+    split = split if width is None else split.reduced(width)
+    shown = corrupted(split.inputs) if corrupt else split.inputs
+    seen = without_unused_depth(config.geometry, shown)
+    small = [reduce(view, config.keyframes.image_width) for view in seen]
     estimate = choose_geometry(config.geometry, small, split.metric).estimate(small, Silent())
     cloud = fuse(estimate, config.geometry.fusion)
     splats = PointsBaseline(split.inputs, cloud)
@@ -110,7 +145,7 @@ def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
         for part in path:
             place = place.setdefault(part, {})
         place[last] = yaml.safe_load(value)
-    return name.strip(), settings
+    return name.strip(), PLAIN if name.strip() == "plain" and not settings else settings
 
 
 def main() -> None:
@@ -125,6 +160,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, help="of the input images")
     parser.add_argument("--variant", action="append", default=[])
     parser.add_argument("--no-base", action="store_true")
+    parser.add_argument("--corrupt", action="store_true", help="paste pieces of other views")
     parser.add_argument("--json", type=Path, help="file that gets the figures")
     args = parser.parse_args()
     common: dict[str, Any] = {}
@@ -132,12 +168,19 @@ def main() -> None:
         common["geometry"] = {"method": args.geometry}
     if args.width:
         common["keyframes"] = {"image_width": args.width}
-    variants = [] if args.no_base else [("base", {})]
+    variants: list[tuple[str, dict[str, Any]]] = [] if args.no_base else [("base", {})]
     variants += [parse_variant(text) for text in args.variant]
     results: dict[str, Any] = {"machine": processor_name(), "preset": args.preset, "cases": {}}
     for source in args.sources:
         for inputs in map(int, args.inputs.split(",")):
-            case = prepare(source, inputs, args.hold_out, load_config(args.preset, args.config, common))
+            case = prepare(
+                source,
+                inputs,
+                args.hold_out,
+                load_config(args.preset, args.config, common),
+                args.width,
+                args.corrupt,
+            )
             print(f"{case.name}, {len(case.cloud)} points, {len(case.covered)} held out", flush=True)
             rows = results["cases"].setdefault(case.name, {})
             for name, settings in variants:
