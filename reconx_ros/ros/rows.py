@@ -115,7 +115,7 @@ def gaussian_rows(gaussians: GaussianMap, ids: NDArray[np.int64] | None = None) 
 
 def joined(parts: Sequence[Rows]) -> Rows:
     """Return rows of one type one after another; ``np.concatenate`` would drop the type's padding."""
-    whole = np.empty(sum(map(len, parts)), parts[0].dtype)
+    whole = np.zeros(sum(map(len, parts)), parts[0].dtype)
     begin = 0
     for part in parts:
         whole[begin : begin + len(part)] = part

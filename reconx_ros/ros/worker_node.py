@@ -108,6 +108,7 @@ class WorkerNode(Node):
         self._messages: deque[Any] = deque()
         self._map = LatestMap()
         self._resting = False
+        self._activity: Activity | None = None
         bandwidth = float(self.get_parameter("link_bandwidth").value) * 1e6
         self.end = LinkEnd(self, False, self._pull, self._take, self._hear, bandwidth)
         self.end.worker = uuid.uuid4().hex
@@ -199,13 +200,16 @@ class WorkerNode(Node):
             return
         if isinstance(reply, Activity):
             self._resting = not reply.stage
-            if self._replies or len(self.end.outgoing) > 1:
-                return  # the next one will do: what waits is more important
-        self._replies.append(reply)
+            self._activity = reply  # only the newest is sent, and that always
+        else:
+            self._replies.append(reply)
 
     def _pull(self, number: int) -> bytes | None:
         """Return the next message for the robot: replies first, then what it lacks of the map."""
-        if self._replies:  # these go before the rest of a map: planners wait for new points
+        if self._activity is not None and not self._replies and len(self.end.outgoing) < 2:
+            activity, self._activity = self._activity, None
+            (message,) = reply_messages(activity)
+        elif self._replies:  # these go before the rest of a map: planners wait for new points
             (message,) = reply_messages(self._replies.popleft())
         else:
             if not self._messages and not len(self.end.outgoing):  # one map replaces several

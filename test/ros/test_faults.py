@@ -70,6 +70,9 @@ def scene(context: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     made = Scene(tmp_path_factory.mktemp("faults"), node)
     try:
         assert made.camera.wait(60), made.process.output
+        made.until(
+            lambda: bool(made.statuses) and made.statuses[-1].worker == "idle", 240
+        )  # it may compile first
         made.one_more()
         yield made
     finally:

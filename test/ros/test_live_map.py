@@ -94,6 +94,9 @@ def scene(context: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     made = Scene(tmp_path_factory.mktemp("live"))
     try:
         assert made.camera.wait(), made.process.output
+        made.until(
+            lambda: bool(made.statuses) and made.statuses[-1].worker == "idle", 240
+        )  # it may compile first
         made.drive([0.0, 0.4, 0.8, 1.2])
         made.rest()
         yield made

@@ -95,6 +95,9 @@ def pair(context: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
     made = Pair(tmp_path_factory.mktemp("offboard"))
     try:
         assert made.camera.wait(60), made.robot.output
+        made.until(
+            lambda: bool(made.statuses) and made.statuses[-1].worker == "idle", 240
+        )  # it may compile first
         yield made
     finally:
         for process in (made.robot, made.worker):
