@@ -22,7 +22,7 @@ from reconx_ros.mapping.whole import whole_map
 from reconx_ros.progress import Progress, Silent
 from reconx_ros.sources.rigid import rigid_inverse
 from reconx_ros.splatting.initialise import initialise
-from reconx_ros.splatting.optimise import OptimisationReport
+from reconx_ros.splatting.report import OptimisationReport
 from reconx_ros.splatting.views import observed_view
 from reconx_ros.stopwatch import Stopwatch
 

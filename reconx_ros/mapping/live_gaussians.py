@@ -12,7 +12,8 @@ from reconx_ros.progress import Progress
 from reconx_ros.splatting.appearance import Appearance
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.grow import unexplained
-from reconx_ros.splatting.optimise import GaussianOptimiser, OptimisationReport
+from reconx_ros.splatting.optimise import GaussianOptimiser
+from reconx_ros.splatting.report import OptimisationReport
 from reconx_ros.splatting.view import TrainingView
 
 

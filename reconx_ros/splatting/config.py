@@ -1,5 +1,6 @@
 """Configuration of the Gaussian optimiser."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -56,6 +57,10 @@ class SplattingConfig(Settings):
     gradient_weight: float = Field(
         2.0, ge=0, description="weight of the image-gradient term, in place of the paper's LPIPS"
     )
+    lpips: Path | None = Field(
+        None, description="folder with the weights of LPIPS, which then joins the loss"
+    )
+    lpips_weight: float = Field(0.5, ge=0, description="weight of LPIPS where it is used (paper: 0.5)")
     depth_weight: float = Field(0.2, ge=0, description="weight of the depth term where depth is known")
     coverage_weight: float = Field(
         0.05, ge=0, description="weight of 1 - alpha where depth is known: a seen surface has no holes"

@@ -3,25 +3,25 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
-from reconx_ros.errors import SplattingError
 from reconx_ros.progress import Progress, Silent
 from reconx_ros.splatting.adam import Rates
 from reconx_ros.splatting.appearance import Appearance
 from reconx_ros.splatting.confidence import map_confidences
 from reconx_ros.splatting.config import SplattingConfig
+from reconx_ros.splatting.device import choose_device
 from reconx_ros.splatting.dropout import without_some
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.loss import LossWeights, view_loss
+from reconx_ros.splatting.perceptual import Lpips
 from reconx_ros.splatting.prune import Pruned, degenerate
 from reconx_ros.splatting.rasterize import Rendered, rasterize
+from reconx_ros.splatting.report import OptimisationReport, Stop
 from reconx_ros.splatting.state import GaussianState, used_degree
 from reconx_ros.splatting.training import TrainingSet
 from reconx_ros.splatting.view import TrainingView
@@ -30,53 +30,6 @@ STAGE = "splatting"
 TELL_EVERY = 10  # steps
 LIMIT_EVERY = 10  # steps; the limits are coarse and a step is small
 EVIDENCE_VIEWS = 8  # views a snapshot of a growing map looks at again for its confidence
-Stop = Literal["finished", "deadline", "cancelled", "no views"]
-
-
-@dataclass(frozen=True)
-class OptimisationReport:
-    """What a run did.
-
-    Attributes:
-        steps: done in this run.
-        total_steps: done on this map so far.
-        seconds: wall clock of this run.
-        loss: running mean of the loss at the end; ``None`` before the first step.
-        gaussians: on the map.
-        views: trained on.
-        ignored_views: left out because no pixel of theirs has any weight.
-        skipped_steps: whose loss was not finite.
-        repaired_gradients: parameters of Gaussians, summed over steps, whose gradient was not finite
-            and was dropped.
-        dropped_gaussians: that the hard cap kept out so far.
-        stopped: why the run ended.
-    """
-
-    steps: int
-    total_steps: int
-    seconds: float
-    loss: float | None
-    gaussians: int
-    views: int
-    ignored_views: int
-    skipped_steps: int
-    repaired_gradients: int
-    dropped_gaussians: int
-    stopped: Stop
-
-
-def choose_device(device: str) -> torch.device:
-    """Return the device of ``auto``, ``cpu`` or ``cuda``; ``auto`` is CUDA where there is one.
-
-    Raises:
-        SplattingError: CUDA is asked for and there is none, or the name is unknown.
-    """
-    cuda = torch.cuda.is_available()
-    if device not in ("auto", "cpu", "cuda"):
-        raise SplattingError(f"device '{device}' is unknown; choose auto, cpu or cuda")
-    if device == "cuda" and not cuda:
-        raise SplattingError("device 'cuda' is not available here; choose auto or cpu")
-    return torch.device("cuda" if cuda and device != "cpu" else "cpu")
 
 
 class GaussianOptimiser:
@@ -98,7 +51,8 @@ class GaussianOptimiser:
             device: ``cpu``, ``cuda`` or ``auto``.
 
         Raises:
-            SplattingError: no Gaussians, some that are not finite, or no such device.
+            SplattingError: no Gaussians, some that are not finite, no such device, or no weights of
+                LPIPS where they are asked for.
         """
         self.config = config
         chosen = choose_device(device)
@@ -107,6 +61,7 @@ class GaussianOptimiser:
         self._weights = LossWeights(
             config.ssim_weight, config.depth_weight, config.coverage_weight, config.gradient_weight
         )
+        self._lpips = None if config.lpips is None else Lpips.load(config.lpips).to(chosen)
         self._random = torch.Generator().manual_seed(config.seed)
         self._first_degree = used_degree(gaussians)
         self._total = self._skipped = 0
@@ -241,7 +196,11 @@ class GaussianOptimiser:
         rendered = self._render(self._views.cameras[view])
         exposure = self._views.exposures.leaf(view) if self.config.exposure else None
         color = rendered.color if exposure is None else rendered.color * exposure[0] + exposure[1]
-        loss = view_loss(color, rendered.depth, rendered.alpha, self._views.targets[view], self._weights)
+        target = self._views.targets[view]
+        loss = view_loss(color, rendered.depth, rendered.alpha, target, self._weights)
+        if self._lpips is not None:
+            distance = self._lpips(color, target.image, target.weight)
+            loss = loss + self.config.lpips_weight * distance
         if math.isfinite(value := float(loss.detach())):
             self._loss = value if self._loss is None else 0.95 * self._loss + 0.05 * value
             if loss.requires_grad:

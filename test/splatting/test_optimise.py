@@ -13,8 +13,9 @@ from reconx_ros.geometry.protocol import GENERATED, OBSERVED
 from reconx_ros.progress import Progress, Silent
 from reconx_ros.splatting.config import LearningRates, SplattingConfig
 from reconx_ros.splatting.gaussians import GaussianMap
-from reconx_ros.splatting.optimise import GaussianOptimiser, OptimisationReport
+from reconx_ros.splatting.optimise import GaussianOptimiser
 from reconx_ros.splatting.rasterize import render_view
+from reconx_ros.splatting.report import OptimisationReport
 from reconx_ros.splatting.view import TrainingView
 
 CONFIG = SplattingConfig(steps=40, sh_degree=1, max_gaussians=500, coverage_weight=0.0)
