@@ -82,6 +82,7 @@ def _polish(scene: "pycolmap.Reconstruction", constant: set[int], distortion: bo
     options.ceres.loss_function_type = pycolmap.LossFunctionType.CAUCHY
     options.ceres.loss_function_scale = LOSS_SCALE
     options.ceres.solver_options.num_threads = 1
+    options.ceres.solver_options.function_tolerance = 1e-7  # far below what a pixel error tells
     for _ in range(2):
         config = pycolmap.BundleAdjustmentConfig()
         for image in scene.reg_image_ids():

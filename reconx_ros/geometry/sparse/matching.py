@@ -28,18 +28,17 @@ def match(first: Features, second: Features, max_ratio: float) -> Matches:
     if min(len(first), len(second)) == 0:
         return np.zeros((0, 2), np.intp)
     best = np.zeros(len(first), np.intp)
+    value = np.zeros(len(first), np.float32)
     good = np.zeros(len(first), bool)
-    back_value = np.full(len(second), -1.0, np.float32)
-    back_row = np.full(len(second), -1, np.intp)
+    back = np.full(len(second), -1.0, np.float32)  # similarity of each of the second view's best match
     for start in range(0, len(first), BLOCK):
         rows = slice(start, min(start + BLOCK, len(first)))
         similarity = first.descriptors[rows] @ second.descriptors.T
-        column_row = similarity.argmax(axis=0)
-        column_value = similarity[column_row, np.arange(len(second))]
-        better = column_value > back_value
-        back_value[better], back_row[better] = column_value[better], column_row[better] + start
-        best[rows], good[rows] = _best(similarity, second.pixels, max_ratio)
-    kept = np.flatnonzero(good & (back_row[best] == np.arange(len(first))))
+        np.maximum(back, similarity.max(axis=0), out=back)
+        best[rows], value[rows], good[rows] = _best(similarity, second.pixels, max_ratio)
+    kept = np.flatnonzero(good & (value >= back[best]))
+    _, once = np.unique(best[kept], return_index=True)  # of equal descriptors the first
+    kept = kept[np.sort(once)]
     return np.stack([kept, best[kept]], axis=1)
 
 
@@ -78,19 +77,23 @@ def fundamental_matrix(first: Camera, second: Camera) -> NDArray[np.float64]:
 
 def _best(
     similarity: Floats, pixels: Floats, max_ratio: float
-) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return the best column of each row, and whether it passes the ratio test; spoils ``similarity``."""
+) -> tuple[NDArray[np.intp], Floats, NDArray[np.bool_]]:
+    """Return the best column of each row, its value, and whether it passes the ratio test.
+
+    Spoils ``similarity``.
+    """
     rows = np.arange(len(similarity))
     best = similarity.argmax(axis=1)
-    value = similarity[rows, best].copy()
+    value = similarity[rows, best]
     similarity[rows, best] = -2
     second = similarity.argmax(axis=1)
+    rival = similarity[rows, second]
     # The same place with another orientation is no rival.
     same = np.flatnonzero(np.abs(pixels[best] - pixels[second]).max(axis=1) < 0.5)
     similarity[same, second[same]] = -2
-    rival = similarity.max(axis=1)
-    distance, other = _distance(value), _distance(rival)
-    return best, (distance < max_ratio * other) & (distance <= MAX_DISTANCE)
+    rival[same] = similarity[same].max(axis=1)
+    distance = _distance(value)
+    return best, value, (distance < max_ratio * _distance(rival)) & (distance <= MAX_DISTANCE)
 
 
 def _distance(similarity: Floats) -> Floats:
