@@ -104,6 +104,7 @@ def plot(series: dict[str, list[Point]], fits: dict[str, dict[str, dict[str, flo
             axis.plot(x, fit["base"] + fit["slope"] * x, color="0.7")
             axis.plot(x[1:], [point[what] for point in points], "o")
             axis.set(xlabel=along, ylabel=what, xlim=(0, None), ylim=(0, None))
+            axis.locator_params(axis="x", nbins=4)
             axis.set_title(f"line within {fit['largest_relative_error']:.1%}", fontsize=10)
     figure.savefig(file, dpi=110)
 
