@@ -46,9 +46,10 @@ class GaussianParameters:
         dtype: torch.dtype = torch.float32,
         requires_grad: bool = False,
     ) -> "GaussianParameters":
-        """Copy a map into tensors."""
+        """Copy a map into contiguous tensors, whatever the layout of its arrays."""
 
         def tensor(array: NDArray[np.float32]) -> Tensor:
+            array = np.ascontiguousarray(array)
             return torch.tensor(array, dtype=dtype, device=device, requires_grad=requires_grad)
 
         return cls(**{field.name: tensor(getattr(gaussians, field.name)) for field in fields(cls)})

@@ -11,6 +11,7 @@ from reconx_ros.camera import Camera
 from reconx_ros.errors import SplattingError
 from reconx_ros.splatting.adam import GaussianAdam, Rates
 from reconx_ros.splatting.cpu.step import Frame
+from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.parameters import GaussianParameters
 from reconx_ros.splatting.rasterize import rasterize
 
@@ -112,3 +113,20 @@ def test_autograd_notices_the_step() -> None:
     frame.step(GaussianAdam(ours), RATES)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         rendered.color.sum().backward()
+
+
+def test_tensors_that_cannot_be_moved_in_place_are_refused() -> None:
+    arrays, view = scene(Recipe(7, 9, 1, 20, 10, (-3.0, -1.0), (-1.0, 3.0), 0.0, 0.0))
+    double, turned = parameters(arrays, torch.float64), parameters(arrays, torch.float32)
+    turned.sh = turned.sh.detach().transpose(1, 2).contiguous().transpose(1, 2)
+    with pytest.raises(SplattingError, match=r"means is torch\.float64"):
+        Frame(double, view)
+    with pytest.raises(SplattingError, match=r"sh is torch\.float32 on cpu with strides"):
+        Frame(turned, view)
+
+
+def test_maps_of_any_layout_become_contiguous_tensors() -> None:
+    shapes = ((9, 3), (9, 3), (9, 4), (9,), (9, 4, 3), (9,))
+    arrays = [np.asfortranarray(np.ones(shape, np.float32)) for shape in shapes]
+    made = GaussianParameters.from_map(GaussianMap(*arrays, np.zeros(9, np.uint8)))
+    assert all(tensor.is_contiguous() for tensor in made.tensors())

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from reconx_ros.camera import Camera
+from reconx_ros.errors import SplattingError
 from reconx_ros.splatting.adam import BETAS, EPSILON, GaussianAdam, Rates
 from reconx_ros.splatting.cpu import passes
 from reconx_ros.splatting.cpu.adam import bias_corrections
@@ -46,10 +47,11 @@ class Frame:
         """Draw the view; the arguments are those of ``rasterize``, the tensors float32 and contiguous.
 
         Raises:
-            SplattingError: the camera, the degree or the tensors cannot be rendered.
+            SplattingError: the camera, the degree or the tensors cannot be rendered, or not in place.
         """
         degree = parameters.sh_degree if sh_degree is None else sh_degree
         check_drawable(parameters, camera, degree)
+        _check_in_place(parameters)
         behind = np.zeros(3, np.float32) if background is None else background.detach().float().numpy()
         self._parameters = parameters
         self._pass = Pass([flat(t) for t in parameters.tensors()], camera, behind, degree, compensate)
@@ -115,3 +117,13 @@ class Frame:
         for tensor, gradient in zip(self._parameters.tensors(), gradients, strict=True):
             tensor.grad = torch.from_numpy(gradient).view(LANES, *tensor.shape[1:])[: len(tensor)].clone()
         return adam.step(self._parameters, self.visible, rates)
+
+
+def _check_in_place(parameters: GaussianParameters) -> None:
+    """Make sure that the kernels can work on the tensors themselves rather than on copies."""
+    for name, tensor in vars(parameters).items():
+        if tensor.dtype != torch.float32 or tensor.device.type != "cpu" or not tensor.is_contiguous():
+            raise SplattingError(
+                f"{name} is {tensor.dtype} on {tensor.device} with strides {tensor.stride()}: a step on "
+                "the CPU needs contiguous float32 tensors there"
+            )
