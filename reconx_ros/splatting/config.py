@@ -76,6 +76,7 @@ class SplattingConfig(Settings):
         2, ge=0, description="pixels between new Gaussians where a view is not explained; 0 adds none"
     )
     pseudo_views: int = Field(1, ge=0, description="reprojected views between neighbouring real ones")
+    pseudo_until: int = Field(6, ge=0, description="most real views with which reprojected ones still help")
     pseudo_weight: float = Field(0.3, ge=0, le=1, description="weight of their most certain pixels")
     initial: InitialisationConfig = InitialisationConfig()
     rates: LearningRates = LearningRates()

@@ -27,14 +27,16 @@ def reprojected_views(estimate: GeometryEstimate, config: SplattingConfig) -> li
     """Return ``config.pseudo_views`` views between each real view and the nearest before it.
 
     Weight is ``config.pseudo_weight`` times the square root of the warp's confidence
-    (``structure.warp``), 0 where nothing is shown. Views of unknown depth give none.
+    (``structure.warp``), 0 where nothing is shown. Views of unknown depth give none, and above
+    ``config.pseudo_until`` real views there are none: what is blurred by warping then does harm.
     """
     references = [
         Reference.of_pointmap(keyframe, pointmap)
         for keyframe, pointmap in zip(estimate.keyframes, estimate.pointmaps, strict=True)
         if keyframe.posed and pointmap.known.any()
     ]
-    if config.pseudo_views == 0 or config.pseudo_weight == 0 or len(references) < 2:
+    useful = config.pseudo_views > 0 and config.pseudo_weight > 0
+    if not useful or not 2 <= len(references) <= config.pseudo_until:
         return []
     cameras = between([reference.camera for reference in references], config.pseudo_views)
     return [_view(camera, references, config.pseudo_weight) for camera in cameras]

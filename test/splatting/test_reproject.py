@@ -57,6 +57,9 @@ def test_each_view_is_joined_to_the_nearest_before_it() -> None:
 def test_nothing_to_reproject_gives_nothing() -> None:
     assert reprojected_views(estimate(0.0), SplattingConfig()) == []
     assert reprojected_views(estimate(0.0, 0.4), SplattingConfig(pseudo_views=0)) == []
+    many = estimate(0.0, 0.1, 0.2)
+    assert reprojected_views(many, SplattingConfig(pseudo_until=2)) == []
+    assert len(reprojected_views(many, SplattingConfig(pseudo_until=3))) == 2
     blind = estimate(0.0, 0.4)
     for pointmap in blind.pointmaps:
         pointmap.points[:] = np.nan
