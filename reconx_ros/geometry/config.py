@@ -36,10 +36,13 @@ class PlaneSweepConfig(Settings):
         le=1,
         description="share of the neighbours whose cost counts: others may be hidden",
     )
+    least_probability: float = Field(
+        0.6, ge=0, lt=1, description="probability of being right under which a match is left out"
+    )
     small_step: float = Field(0.15, ge=0, description="cost (1 - NCC) of a step of one plane, P1")
     large_step: float = Field(4.0, ge=0, le=16, description="cost of any other depth step, P2")
     pose_rotation: float = Field(
-        0.2, ge=0, le=5, description="degrees; standard deviation of given poses (0: they are exact)"
+        0.2, ge=0, le=5, description="degrees; standard deviation of metric poses (0: they are exact)"
     )
     pose_translation: float = Field(
         0.01, ge=0, le=0.1, description="the same of positions, per scene depth (0: they are exact)"

@@ -1,48 +1,134 @@
 """What a matched depth is worth: its deviation, and the probability that it is right at all.
 
-    C = 1 + P * (RHO / s)^2,      s^2 = (MATCHING / shift)^2 + FLOOR^2
+    C = 1 + P * (RHO / s)^2,      s^2 = (SPREAD spread)^2 + (MATCHING / shift)^2 + FLOOR^2
 
-as for measured depth (``reconx_ros.geometry.confidence``): ``s`` is the relative deviation of a right
-match, ``MATCHING`` pixels over the pixels that the point would move if its depth changed by its own
-size, and a floor for calibration and poses. ``P`` is a logistic function of what matching saw: how well
-the windows agree, how clearly the winner wins, how many depth maps of other views agree, how many see
-through the point, how near the next depth edge is. Its coefficients are fitted to sensor depth
-(`benchmarks/stereo.py --fit`).
+with the meaning that C has for measured depth (``reconx_ros.geometry.confidence``): C = 2 is a point
+known to 1 percent of its distance.
+
+- ``s`` is the relative deviation of a right match. ``spread`` is how far the depth maps of this view
+  and its neighbours differ where they show the same surface: it holds what the errors of poses and
+  intrinsics do, and is small where those are exact. Depth maps share errors, therefore the factor.
+  ``MATCHING`` pixels over ``shift``, the pixels that the point would move if its depth changed by its
+  own size, is what matching alone leaves.
+- ``P`` is a logistic function of what was seen: how well the windows agree (``cost``), how clearly the
+  winner wins (``margin``), how many other depth maps agree, how many see through the point and how many
+  see something before it, and how far the next depth edge is (``edge_weight``).
+
+The constants are fitted to sensor depth (``python benchmarks/stereo.py --fit``).
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reconx_ros.geometry.confidence import RHO
+from reconx_ros.geometry.agreement import AGREES, CONTRADICTS, HIDDEN, MeasuredView, judge
+from reconx_ros.geometry.confidence import RHO, edge_weight
+from reconx_ros.geometry.stereo.depth_map import DepthMap
 
 Floats = NDArray[np.float32]
 
+SPREAD = 3.3
 MATCHING = 0.25
-"""Pixels, standard deviation of a right match."""
-
 FLOOR = 0.004
 
-PRIOR = -1.0
-COST = -3.0
-MARGIN = 4.0
-AGREES = 1.5
-CONTRADICTS = -2.0
+ALONE = 0.02
+"""Spread assumed where no other depth map shows the same surface."""
+
+SAME_SURFACE = 0.1
+"""Relative difference of two depth maps over which they show different surfaces."""
+
+EDGE_RATIO = 0.05
+"""Relative depth step that is an edge."""
+
+LEAST_TOLERANCE = 0.01
+"""Relative difference of two depth maps that always agrees."""
+
+WEIGHTS = {
+    "prior": -0.7,
+    "cost": -0.2,
+    "margin": 0.6,
+    "agrees": 0.4,
+    "through": -0.2,
+    "hidden": -0.2,
+    "edge": 1.8,
+}
+"""Of the logistic function."""
 
 
-def matching_deviation(shift: Floats) -> Floats:
-    """Return the relative standard deviation of a right match, [H, W]."""
-    return np.asarray(np.sqrt(np.square(MATCHING / shift) + FLOOR * FLOOR), dtype=np.float32)
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What speaks for and against each pixel of a depth map.
+
+    Attributes:
+        spread: relative deviation between this depth map and those of its neighbours.
+        features: by the names of ``WEIGHTS`` without the prior, each [H, W].
+    """
+
+    spread: float
+    features: dict[str, Floats]
 
 
-def probability(
-    cost: Floats, margin: Floats, agrees: NDArray[np.integer], through: NDArray[np.integer]
-) -> Floats:
-    """Return P in (0, 1), [H, W]."""
-    odds = PRIOR + COST * cost + MARGIN * margin + AGREES * agrees + CONTRADICTS * through
-    return np.asarray(1 / (1 + np.exp(-odds)), dtype=np.float32)
+def gather(depth_map: DepthMap, others: Sequence[DepthMap]) -> Evidence:
+    """Ask the depth maps of the neighbours about a depth map."""
+    shape = depth_map.depth.shape
+    points = depth_map.camera.unproject(depth_map.depth).reshape(-1, 3)
+    spread = _spread(points, others)
+    own = np.full(len(points), spread, np.float32)
+    verdicts = []
+    for other in others:
+        view = MeasuredView.of(other.camera, other.depth, np.full_like(other.depth, spread))
+        verdicts.append(judge(points, own, view, LEAST_TOLERANCE).reshape(shape))
+    counts = {
+        verdict: sum((v == verdict for v in verdicts), np.zeros(shape, np.float32))
+        for verdict in (AGREES, CONTRADICTS, HIDDEN)
+    }
+    features = {
+        "cost": np.where(np.isfinite(depth_map.cost), depth_map.cost, np.float32(2)),
+        "margin": depth_map.margin,
+        "agrees": counts[AGREES],
+        "through": counts[CONTRADICTS],
+        "hidden": counts[HIDDEN],
+        "edge": edge_weight(depth_map.depth, EDGE_RATIO),
+    }
+    return Evidence(spread, features)
+
+
+def deviation(depth_map: DepthMap, evidence: Evidence) -> Floats:
+    """Return the relative standard deviation ``s`` of right matches, [H, W]."""
+    fixed = (SPREAD * evidence.spread) ** 2 + FLOOR**2
+    return np.asarray(np.sqrt(np.square(MATCHING / depth_map.shift) + fixed), dtype=np.float32)
+
+
+def probability(evidence: Evidence) -> Floats:
+    """Return ``P`` in [0, 1), [H, W]: 0 where no other depth map agrees."""
+    terms = [np.float32(WEIGHTS[name]) * value for name, value in evidence.features.items()]
+    odds = np.sum(terms, axis=0) + np.float32(WEIGHTS["prior"])
+    return np.where(evidence.features["agrees"] > 0, 1 / (1 + np.exp(-odds)), 0).astype(np.float32)
 
 
 def stereo_confidence(deviation: Floats, right: Floats) -> Floats:
     """Return C >= 1, [H, W]; exactly 1 where ``deviation`` is NaN."""
     gain = right * np.square(np.float32(RHO) / deviation)
     return np.asarray(1 + np.where(np.isfinite(gain), gain, np.float32(0)), dtype=np.float32)
+
+
+def _spread(points: Floats, others: Sequence[DepthMap]) -> float:
+    """Return the robust deviation of a depth map from others, of one of the two."""
+    differences = [_differences(points, other) for other in others]
+    same = np.concatenate([np.empty(0), *differences])
+    same = same[np.abs(same) < SAME_SURFACE]
+    if len(same) < 100:
+        return ALONE
+    return float(1.4826 * np.median(np.abs(same)) / np.sqrt(2))
+
+
+def _differences(points: Floats, other: DepthMap) -> NDArray[np.float64]:
+    """Return the relative differences between the depths of ``points`` in a view and its depth map."""
+    pixels, depth = other.camera.project(points[::4].astype(np.float64))
+    height, width = other.depth.shape
+    inside = (depth > 0) & (pixels >= 0).all(axis=1) & (pixels <= [width - 1, height - 1]).all(axis=1)
+    columns, rows = np.rint(pixels[inside]).astype(np.intp).T
+    difference = depth[inside] / other.depth[rows, columns] - 1
+    return np.asarray(difference[np.isfinite(difference)], dtype=np.float64)

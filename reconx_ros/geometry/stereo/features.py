@@ -27,6 +27,9 @@ RATIO = 0.8
 EPIPOLAR = 3.0
 """Pixels at a width of 640 from the epipolar line at which a match still fits."""
 
+ROUGH = 12.0
+"""Median distance, in the same pixels, over which a pose is not rough but wrong."""
+
 LEAST_ANGLE = np.deg2rad(1.0)
 """Rays that meet under less tell nothing about depth."""
 
@@ -102,6 +105,12 @@ def common_points(matches: Matches, one: Camera, two: Camera) -> PairPoints:
     fits = len(p) < ENOUGH or _fit(int(good.sum()), matches, tolerance)
     good &= angle > LEAST_ANGLE
     return PairPoints(depth_one[good], depth_two[good], angle[good], fits)
+
+
+def near_enough(matches: Matches, one: Camera, two: Camera) -> bool:
+    """Return whether most matches lie so near their epipolar lines that the poses can be put right."""
+    distance = np.abs(sampson_distance(*matches, one, two))
+    return len(distance) > 0 and float(np.median(distance)) < ROUGH * max(one.width, two.width) / 640
 
 
 def _fit(good: int, matches: Matches, tolerance: float) -> bool:

@@ -1,4 +1,4 @@
-"""A depth map, asked about by its neighbours, as a pointmap with confidence."""
+"""A depth map and what its neighbours say about it, as a pointmap with confidence."""
 
 from collections.abc import Sequence
 
@@ -7,41 +7,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
-from reconx_ros.geometry.agreement import AGREES, CONTRADICTS, MeasuredView, judge
 from reconx_ros.geometry.normals import normals_from_depth
 from reconx_ros.geometry.protocol import PointMap
 from reconx_ros.geometry.stereo.depth_map import DepthMap
-from reconx_ros.geometry.stereo.evidence import matching_deviation, probability, stereo_confidence
+from reconx_ros.geometry.stereo.evidence import (
+    EDGE_RATIO,
+    deviation,
+    gather,
+    probability,
+    stereo_confidence,
+)
 
 Floats = NDArray[np.float32]
 
-LEAST_TOLERANCE = 0.01
-"""Relative depth difference of two depth maps that always agrees."""
 
-EDGE_RATIO = 0.05
+def make_pointmap(
+    depth_map: DepthMap, others: Sequence[DepthMap], camera: Camera, least_probability: float
+) -> PointMap:
+    """Return the pointmap of ``camera`` (of any size) from a depth map and those of its neighbours.
 
-SPECKLE = 0.01
-"""Relative depth step within a speckle."""
-
-
-def measured(depth_map: DepthMap) -> MeasuredView:
-    """Return a depth map ready to be asked about points of other views."""
-    return MeasuredView.of(depth_map.camera, depth_map.depth, matching_deviation(depth_map.shift))
-
-
-def make_pointmap(depth_map: DepthMap, others: Sequence[MeasuredView], camera: Camera) -> PointMap:
-    """Return the pointmap of ``camera`` (of any size) from a depth map and what other views say."""
-    depth, deviation = depth_map.depth, matching_deviation(depth_map.shift)
-    points = depth_map.camera.unproject(depth).reshape(-1, 3)
-    agrees, through = np.zeros(depth.shape, np.int32), np.zeros(depth.shape, np.int32)
-    for other in others:
-        verdict = judge(points, deviation.reshape(-1), other, LEAST_TOLERANCE).reshape(depth.shape)
-        agrees += verdict == AGREES
-        through += verdict == CONTRADICTS
-    right = probability(depth_map.cost, depth_map.margin, agrees, through)
-    keep = np.isfinite(depth) & (right > 0.3)
-    depth = np.where(keep, depth, np.float32(np.nan))
-    confidence = np.where(keep, stereo_confidence(deviation, right), np.float32(1))
+    Args:
+        depth_map: of the view.
+        others: of its neighbours.
+        camera: of the view at the size wanted.
+        least_probability: points less likely than this are unknown.
+    """
+    evidence = gather(depth_map, others)
+    right = probability(evidence)
+    keep = np.isfinite(depth_map.depth) & (right >= least_probability)
+    depth = np.where(keep, depth_map.depth, np.float32(np.nan))
+    confidence = np.where(keep, stereo_confidence(deviation(depth_map, evidence), right), np.float32(1))
     normals = normals_from_depth(depth, depth_map.camera, EDGE_RATIO)
     return _sized(depth, normals, confidence, camera)
 

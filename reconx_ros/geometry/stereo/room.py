@@ -7,7 +7,7 @@ from reconx_ros.errors import GeometryError
 from reconx_ros.geometry.config import PlaneSweepConfig
 from reconx_ros.geometry.protocol import GeometryEstimate, PointMap
 from reconx_ros.geometry.stereo.depth_map import DepthMap, StereoView, estimate_depth
-from reconx_ros.geometry.stereo.pointmap import make_pointmap, measured, unknown
+from reconx_ros.geometry.stereo.pointmap import make_pointmap, unknown
 from reconx_ros.geometry.stereo.survey import Key, Survey, view_key
 from reconx_ros.geometry.validate import check_keyframe
 from reconx_ros.keyframes.keyframe import Keyframe
@@ -17,7 +17,7 @@ from reconx_ros.progress import Progress
 class PlaneSweepGeometry:
     """Posed colour images to points, normals and confidence.
 
-    Poses are refined within the configured uncertainty before anything else. Measured depth is never
+    Metric poses are refined within the configured uncertainty before anything else. Measured depth is never
     looked at, and the keyframes come back without it. A view without a
     neighbour (the first of a live map; the same place again; a pure rotation) gets a pointmap that is
     unknown everywhere; ask for it again when others have come.
@@ -32,12 +32,13 @@ class PlaneSweepGeometry:
 
         Args:
             config: how to match.
-            metric: whether the poses are in metres.
+            metric: whether the poses are in metres. Those that are not were computed from the images
+                (structure from motion): they fit to less than a pixel and are left as they are.
         """
         self._config = config
         self._metric = metric
         self._known: dict[Key, DepthMap] = {}
-        self._survey = Survey(config)
+        self._survey = Survey(config, exact=not metric)
 
     def estimate(
         self, keyframes: Sequence[Keyframe], progress: Progress, only: Sequence[int] | None = None
@@ -103,8 +104,8 @@ class PlaneSweepGeometry:
         if depth_map is None:
             return unknown(views[index].camera)
         maps = (self._known.get(view_key(views[i])) for i in neighbours)
-        others = [measured(other) for other in maps if other is not None]
-        return make_pointmap(depth_map, others, views[index].camera)
+        others = [other for other in maps if other is not None]
+        return make_pointmap(depth_map, others, views[index].camera, self._config.least_probability)
 
 
 def _note(neighbours: int) -> str:

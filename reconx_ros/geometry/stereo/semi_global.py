@@ -25,7 +25,7 @@ def aggregate(
     """Return the summed path costs [H, W, D] of ``volume`` [H, W, D].
 
     Args:
-        volume: matching cost in its levels.
+        volume: matching cost in its levels; ``UNSEEN`` counts as NCC = 0.
         image: [H, W] grey values in [0, 1].
         small: P1 in levels, for a step of one plane.
         large: P2 in levels where the image is even, for any other step; at most 4000.

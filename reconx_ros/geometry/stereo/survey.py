@@ -16,6 +16,7 @@ from reconx_ros.geometry.stereo.features import (
     common_points,
     find_features,
     match,
+    near_enough,
 )
 from reconx_ros.geometry.stereo.neighbours import candidates, depth_range, rank
 from reconx_ros.keyframes.keyframe import Keyframe
@@ -53,8 +54,14 @@ class Surroundings:
 class Survey:
     """Refines poses, finds neighbours and depth ranges; remembers features from call to call."""
 
-    def __init__(self, config: PlaneSweepConfig) -> None:
-        self._config = config
+    def __init__(self, config: PlaneSweepConfig, exact: bool = False) -> None:
+        """Create it.
+
+        Args:
+            config: neighbours, uncertainty of poses.
+            exact: whether given poses are right to less than a pixel, whatever ``config`` says.
+        """
+        self._config, self._exact = config, exact
         self._features: dict[str, Features] = {}
         self._typical = 1.0
         self._candidates: dict[int, list[int]] = {}
@@ -101,7 +108,7 @@ class Survey:
     def _refine(self, free: Sequence[int]) -> None:
         """Make the poses of the views in ``free`` fit the matches."""
         config = self._config
-        if config.pose_rotation == 0 or config.pose_translation == 0:
+        if self._exact or config.pose_rotation == 0 or config.pose_translation == 0:
             return
         posed = [index for index in free if self.views[index].posed]
         cameras = adjust(
@@ -119,7 +126,9 @@ class Survey:
         matches = np.full((len(pixels), len(others), 2), np.nan)
         for k, other in enumerate(others):
             rows, columns = self._match(index, other)
-            matches[rows, k] = self._features_of(other).pixels[columns]
+            p, q = pixels[rows], self._features_of(other).pixels[columns]
+            if near_enough((p, q), self.views[index].camera, self.views[other].camera):
+                matches[rows, k] = q
         return Star(index, tuple(others), pixels, matches)
 
     def _find(self, index: int) -> Surroundings:

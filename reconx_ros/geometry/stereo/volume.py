@@ -53,7 +53,7 @@ def cost_volume(
         fill(
             image,
             flats,
-            sizes[:, 1].astype(np.uint32),
+            sizes[:, 1].astype(np.uint64),
             sizes,
             transfers,
             planes,

@@ -3,6 +3,12 @@
 import numpy as np
 from numba import njit, prange
 
+UNSEEN = 255
+"""Matching cost of what no neighbour sees (as in ``volume``)."""
+
+NEUTRAL = 127
+"""Cost that counts there instead, NCC = 0: it must not drive the path to where somebody sees anything."""
+
 
 @njit(cache=True, parallel=True, nogil=True, error_model="numpy")
 def add_path(volume, image, down, right, small, large, slope, total):
@@ -37,7 +43,9 @@ def _walk(volume, image, row, column, down, right, small, large, slope, total):
         for d in range(depths):
             step = min(before[d], before[d + 2]) + small
             best = min(before[d + 1], step, jump)
-            path = np.float32(cost[d]) + best - least
+            level = np.float32(cost[d])
+            level = np.float32(NEUTRAL) if level == np.float32(UNSEEN) else level
+            path = level + best - least
             now[d + 1] = path
             out[d] += np.uint16(path)
             lowest = min(lowest, path)
