@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.geometry.agreement import CONTRADICTS, MeasuredView, judge
+from reconx_ros.geometry.confidence import RHO
 from reconx_ros.geometry.config import FusionConfig
 from reconx_ros.geometry.protocol import OBSERVED, GeometryEstimate, PointCloud, PointMap
 from reconx_ros.geometry.voxel_motion import move_groups
@@ -20,6 +21,13 @@ SEEN_THROUGH = 0.05
 TRUSTED = 2.0
 """C from which a measurement may remove points: known to 1 percent, and not at an edge."""
 
+BEST = 0.9
+"""Quantile of C - 1 over a view that stands for its best points. Where half of that is below
+``TRUSTED``, as in stereo of rough poses, it is enough, and surfaces must lie farther apart."""
+
+APART = 2.5
+"""Standard deviations of a trusted measurement by which a point must lie before it, at least."""
+
 
 class CloudFusion:
     """A voxel grid that views are merged into one by one, in bounded memory.
@@ -30,7 +38,7 @@ class CloudFusion:
     point of the cloud has ``C = 1 + sum of w``. Weighted sums do not depend on the order of the
     views beyond rounding (1e-6 of the values).
 
-    A view that measures a surface (with ``TRUSTED`` confidence) more than ``SEEN_THROUGH`` behind a
+    A view that measures a surface (with trusted confidence) more than ``SEEN_THROUGH`` behind a
     point of the cloud has seen through it; the point is removed once as many views have seen through
     it as have seen it. Above ``max_points`` the points of least weight leave.
     """
@@ -98,10 +106,12 @@ class CloudFusion:
     def carve(self, keyframe: Keyframe, pointmap: PointMap) -> int:
         """Remove the points that this view, with those before it, saw through; return their number."""
         voxels = self._voxels
-        # The tolerance is SEEN_THROUGH alone: a low C says that a point may not be there at all.
+        # The tolerance is the view's alone: a low C says that a point may not be there at all.
         exact = np.zeros(len(voxels), np.float32)
         points = voxels.means()[:, :3].astype(np.float32)
-        verdict = judge(points, exact, _measured(keyframe, pointmap), SEEN_THROUGH)
+        least = trusted_confidence(pointmap)
+        tolerance = max(SEEN_THROUGH, APART * RHO / float(np.sqrt(least - 1)))
+        verdict = judge(points, exact, _measured(keyframe, pointmap, least), tolerance)
         voxels.through += verdict == CONTRADICTS
         gone = (voxels.through >= voxels.views) & (verdict == CONTRADICTS)
         if gone.any():
@@ -230,8 +240,15 @@ def _depth(keyframe: Keyframe, pointmap: PointMap) -> NDArray[np.float32]:
     return np.asarray(depth, dtype=np.float32)
 
 
-def _measured(keyframe: Keyframe, pointmap: PointMap) -> MeasuredView:
-    """Return the trusted part of a pointmap as a depth image."""
-    trusted = pointmap.confidence >= TRUSTED
+def trusted_confidence(pointmap: PointMap) -> float:
+    """Return the C from which points of a view may remove others (``TRUSTED``, ``BEST``)."""
+    known = pointmap.confidence[pointmap.known]
+    best = float(np.quantile(known, BEST)) if known.size else TRUSTED
+    return min(TRUSTED, 1 + max(0.5 * (best - 1), LEAST_WEIGHT))
+
+
+def _measured(keyframe: Keyframe, pointmap: PointMap, least: float) -> MeasuredView:
+    """Return the part of a pointmap from C = ``least`` on as a depth image."""
+    trusted = pointmap.confidence >= least
     depth = np.where(trusted, _depth(keyframe, pointmap), np.float32(np.nan))
     return MeasuredView.of(keyframe.camera, depth, np.zeros_like(depth))
