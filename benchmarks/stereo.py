@@ -1,0 +1,278 @@
+"""Plane-sweep stereo against a depth camera, beside OpenCV's SGBM.
+
+    python benchmarks/stereo.py BAG [--json FILE] [--plot FILE] [--fit] [--growth]
+
+Depth comes from colour and poses alone; the bag's sensor depth is truth. Frames are evenly spaced over
+the recording. ``equal`` is our most confident points, as many as SGBM finds. SGBM gets the same grey
+images, depth range and refined poses, and of each view's neighbours the one with which it finds most.
+``reliability`` compares what the confidence C says, a relative deviation of 0.01 / sqrt(C - 1), with
+the error (median / 0.6745), in bins of equal size. ``--fit`` fits the weights of P in
+``geometry/stereo/evidence.py`` to other selections of frames of the same bag. ``--growth`` measures seconds
+and peak memory for 2 to 32 keyframes, each in a process of its own.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from sgbm import sgbm_depth
+
+from reconx_ros.geometry.agreement import CONTRADICTS, MeasuredView, judge
+from reconx_ros.geometry.config import FusionConfig, PlaneSweepConfig
+from reconx_ros.geometry.fusion import CloudFusion
+from reconx_ros.geometry.protocol import GeometryEstimate
+from reconx_ros.geometry.stereo.evidence import WEIGHTS, gather
+from reconx_ros.geometry.stereo.room import PlaneSweepGeometry
+from reconx_ros.geometry.stereo.survey import Survey, view_key
+from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.keyframes.select import select_evenly
+from reconx_ros.machine import processor_name
+from reconx_ros.progress import Silent
+from reconx_ros.sources.config import SourceConfig
+from reconx_ros.sources.open import open_source
+
+MEASURED = ((8, 320), (16, 320), (8, 640), (16, 640))
+FITTED = ((6, 320), (12, 320), (24, 320), (9, 640))
+GROWTH = ((2, 4, 8, 16, 32), (320, 640))
+RIGHT = 0.1
+"""Relative error under which a match counts as right."""
+
+Floats = NDArray[np.float64]
+Row = dict[str, Any]
+
+
+def depth_of(points: NDArray[np.float32], keyframe: Keyframe) -> Floats:
+    """Return the depth of ``points`` [..., 3] along the axis of a view."""
+    pose = keyframe.camera.camera_from_world
+    return np.asarray(points @ pose[2, :3] + pose[2, 3])
+
+
+def figures(error: Floats, pixels: int) -> Row:
+    """Lay out the relative errors of the points found among ``pixels`` with truth."""
+    if not len(error):
+        return {"complete": 0.0}
+    return {
+        "complete": round(len(error) / pixels, 4),
+        "median": round(float(np.median(error)), 4),
+        "within_5": round(float((error < 0.05).mean()), 4),
+        "within_10": round(float((error < 0.10).mean()), 4),
+    }
+
+
+def compare(frames: list[Keyframe], count: int, width: int) -> tuple[Row, Floats]:
+    """Measure one selection; also return error and C [N, 2] of our points."""
+    truth = select_evenly(frames, count, width)
+    room = PlaneSweepGeometry(PlaneSweepConfig())
+    estimate = room.estimate(truth, Silent())
+    samples, pixels = [], 0
+    for view, keyframe, pointmap in zip(truth, estimate.keyframes, estimate.pointmaps, strict=True):
+        known = np.isfinite(view.depth)
+        pixels += int(known.sum())
+        error = np.abs(depth_of(pointmap.points, keyframe) / view.depth - 1)
+        both = known & pointmap.known
+        samples.append(np.stack([error[both], pointmap.confidence[both]], axis=-1))
+    ours = np.concatenate(samples)
+    theirs = sgbm_errors(truth)
+    best = ours[np.argsort(-ours[:, 1], kind="stable")[: len(theirs)]]
+    row = {
+        "keyframes": count,
+        "width": width,
+        "ours": figures(ours[:, 0], pixels),
+        "ours_c_0.5": figures(ours[ours[:, 1] >= 2, 0], pixels),
+        "ours_c_0.1": figures(ours[ours[:, 1] >= 1 / 0.9, 0], pixels),
+        "sgbm": figures(theirs, pixels),
+        "equal": figures(best[:, 0], pixels),
+        "free_space": free_space(estimate, truth),
+    }
+    return row, ours
+
+
+def sgbm_errors(truth: list[Keyframe]) -> Floats:
+    """Return the relative errors of SGBM, over all views."""
+    survey = Survey(PlaneSweepConfig())
+    survey.begin(truth, range(len(truth)))
+    grey = [cv2.cvtColor(view.image, cv2.COLOR_RGB2GRAY) for view in truth]
+    errors = []
+    for i, view in enumerate(survey.views):
+        around = survey.around(i)
+        depths = [
+            sgbm_depth(view.camera, survey.views[j].camera, (grey[i], grey[j]), around.near, around.far)
+            for j in around.neighbours
+        ]
+        if depths:
+            best = max(depths, key=lambda depth: int(np.isfinite(depth).sum()))
+            error = np.abs(best / truth[i].depth - 1)
+            errors.append(error[np.isfinite(error)])
+    return np.concatenate(errors)
+
+
+def free_space(estimate: GeometryEstimate, truth: list[Keyframe]) -> Row:
+    """Return the share of the fused cloud that a depth camera sees through, before and after carving."""
+    views = list(zip(estimate.keyframes, estimate.pointmaps, strict=True))
+    fusion = CloudFusion(FusionConfig())
+    for keyframe, pointmap in views:
+        fusion.merge(keyframe, pointmap)
+    before = seen_through(fusion, estimate, truth)
+    for keyframe, pointmap in views:
+        fusion.carve(keyframe, pointmap)
+    after = seen_through(fusion, estimate, truth)
+    return {"merged": before, "carved": after}
+
+
+def seen_through(fusion: CloudFusion, estimate: GeometryEstimate, truth: list[Keyframe]) -> Row:
+    """Return points, and the share that at least one depth image has more than 10 percent before it."""
+    points = fusion.cloud().points
+    wrong = np.zeros(len(points), bool)
+    for keyframe, view in zip(estimate.keyframes, truth, strict=True):
+        measured = MeasuredView.of(keyframe.camera, view.depth, np.zeros_like(view.depth))
+        wrong |= judge(points, np.zeros(len(points), np.float32), measured, RIGHT) == CONTRADICTS
+    return {"points": len(points), "share": round(float(wrong.mean()), 4)}
+
+
+def reliability(samples: Floats, bins: int = 10) -> list[Row]:
+    """Return said and measured deviation in bins of equal size of C."""
+    edges = np.quantile(samples[:, 1], np.linspace(0, 1, bins + 1))
+    index = np.clip(np.digitize(samples[:, 1], edges) - 1, 0, bins - 1)
+    rows = []
+    for b in range(bins):
+        error, confidence = samples[index == b].T
+        if len(error):
+            rows.append(
+                {
+                    "C": round(float(np.median(confidence)), 4),
+                    "said": round(0.01 / float(np.sqrt(max(np.median(confidence) - 1, 1e-6))), 4),
+                    "measured": round(float(np.median(error)) / 0.6745, 4),
+                    "wrong": round(float((error > RIGHT).mean()), 4),
+                }
+            )
+    return rows
+
+
+def plot(rows: dict[str, list[Row]], file: Path) -> None:
+    """Draw said against measured deviation."""
+    import matplotlib as mpl  # noqa: PLC0415
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt  # noqa: PLC0415
+
+    figure, axes = plt.subplots(figsize=(5, 4.5))
+    for name, curve in rows.items():
+        axes.plot([100 * r["said"] for r in curve], [100 * r["measured"] for r in curve], "o-", label=name)
+    axes.plot([1, 10], [1, 10], "k:", label="as said")
+    axes.set(
+        xlabel="deviation that C says (%)", ylabel="error: median / 0.6745 (%)", xscale="log", yscale="log"
+    )
+    axes.legend(title="keyframes x width")
+    figure.tight_layout()
+    figure.savefig(file, dpi=110)
+
+
+def fit(frames: list[Keyframe]) -> dict[str, float]:
+    """Return the weights of P: logistic regression, each selection of frames counting the same."""
+    names = [name for name in WEIGHTS if name != "prior"]
+    rows, right, weight = [], [], []
+    for count, width in FITTED:
+        truth = select_evenly(frames, count, width)
+        room = PlaneSweepGeometry(PlaneSweepConfig())
+        room.estimate(truth, Silent())
+        before = len(rows)
+        views = room._survey.views
+        for index, view in enumerate(views):
+            own = room._known.get(view_key(view))
+            if own is None:
+                continue
+            around = room._survey.around(index).neighbours
+            maps = (room._known.get(view_key(views[other])) for other in around)
+            features = gather(own, [m for m in maps if m is not None]).features
+            error = np.abs(own.depth / truth[index].depth - 1)
+            known = np.isfinite(error)
+            seen = [features[name][known] for name in names]
+            rows.append(np.stack([np.ones(known.sum()), *seen], axis=-1))
+            right.append(error[known] < RIGHT)
+        total = sum(len(r) for r in rows[before:])
+        weight += [np.full(len(r), 1 / total) for r in rows[before:]]
+    x, y, w = np.concatenate(rows), np.concatenate(right), np.concatenate(weight)
+    solution = np.zeros(x.shape[1])
+    for _ in range(30):
+        p = 1 / (1 + np.exp(-x @ solution))
+        hessian = (x * (w * p * (1 - p))[:, None]).T @ x
+        solution += np.linalg.solve(hessian + 1e-9 * np.eye(len(hessian)), x.T @ (w * (y - p)))
+    return dict(zip(["prior", *names], solution.round(2).tolist(), strict=True))
+
+
+def one_run(bag: Path, count: int, width: int, queue: "multiprocessing.Queue[Row]") -> None:
+    """Time one run with warm kernels; report the peak of resident memory above that of an idle room."""
+    with open_source(bag, SourceConfig()) as source:
+        frames = select_evenly(source.frames(), 32, width)
+    PlaneSweepGeometry(PlaneSweepConfig()).estimate(frames[:2], Silent())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start, used = time.perf_counter(), time.process_time()
+    PlaneSweepGeometry(PlaneSweepConfig()).estimate(frames[:count], Silent())
+    seconds, used = time.perf_counter() - start, time.process_time() - used
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    queue.put(
+        {
+            "keyframes": count,
+            "width": width,
+            "seconds": round(seconds, 2),
+            "cpu_seconds": round(used, 2),
+            "peak_mb": round(peak / 1024),
+            "over_two_views_mb": round((peak - before) / 1024),
+        }
+    )
+
+
+def growth(bag: Path) -> list[Row]:
+    """Measure all sizes, each in a fresh process."""
+    context, rows = multiprocessing.get_context("spawn"), []
+    for width in GROWTH[1]:
+        for count in GROWTH[0]:
+            queue = context.Queue()
+            process = context.Process(target=one_run, args=(bag, count, width, queue))
+            process.start()
+            rows.append(queue.get())
+            process.join()
+            print(rows[-1], flush=True)
+    return rows
+
+
+def main() -> None:
+    """Print the figures; write them on demand."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("bag", type=Path)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--plot", type=Path, help="draw the reliability curves to this PNG")
+    parser.add_argument("--fit", action="store_true", help="fit the weights of P and stop")
+    parser.add_argument("--growth", action="store_true", help="measure seconds and memory too")
+    arguments = parser.parse_args()
+    with open_source(arguments.bag, SourceConfig()) as source:
+        frames = list(source.frames())
+    if arguments.fit:
+        print(fit(frames))
+        return
+    rows, curves = [], {}
+    for count, width in MEASURED:
+        row, samples = compare(frames, count, width)
+        rows.append(row)
+        curves[f"{count} x {width}"] = reliability(samples)
+        print(json.dumps(row, indent=1), *curves[f"{count} x {width}"], sep="\n", flush=True)
+    result: Row = {"machine": processor_name(), "depth": rows, "reliability": curves}
+    if arguments.plot:
+        plot(curves, arguments.plot)
+    if arguments.growth:
+        result["growth"] = growth(arguments.bag)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
