@@ -45,6 +45,9 @@ EDGE_RATIO = 0.05
 LEAST_TOLERANCE = 0.01
 """Relative difference of two depth maps that always agrees."""
 
+LEAST_MARGIN = 0.02
+"""Without texture all planes cost the same, in every view: that such depth maps agree means nothing."""
+
 WEIGHTS = {
     "prior": -0.7,
     "cost": -0.2,
@@ -102,10 +105,11 @@ def deviation(depth_map: DepthMap, evidence: Evidence) -> Floats:
 
 
 def probability(evidence: Evidence) -> Floats:
-    """Return ``P`` in [0, 1), [H, W]: 0 where no other depth map agrees."""
+    """Return ``P`` in [0, 1), [H, W]: 0 where no other depth map agrees, or where nothing won."""
     terms = [np.float32(WEIGHTS[name]) * value for name, value in evidence.features.items()]
     odds = np.sum(terms, axis=0) + np.float32(WEIGHTS["prior"])
-    return np.where(evidence.features["agrees"] > 0, 1 / (1 + np.exp(-odds)), 0).astype(np.float32)
+    possible = (evidence.features["agrees"] > 0) & (evidence.features["margin"] >= LEAST_MARGIN)
+    return np.where(possible, 1 / (1 + np.exp(-odds)), 0).astype(np.float32)
 
 
 def stereo_confidence(deviation: Floats, right: Floats) -> Floats:

@@ -17,10 +17,10 @@ from reconx_ros.progress import Progress
 class PlaneSweepGeometry:
     """Posed colour images to points, normals and confidence.
 
-    Metric poses are refined within the configured uncertainty before anything else. Measured depth is never
-    looked at, and the keyframes come back without it. A view without a
-    neighbour (the first of a live map; the same place again; a pure rotation) gets a pointmap that is
-    unknown everywhere; ask for it again when others have come.
+    Metric poses are refined within the configured uncertainty before anything else. Measured depth is
+    never looked at, and the keyframes come back without it. A view without a neighbour (the first of a
+    live map; the same place again; a pure rotation) gets a pointmap that is unknown everywhere; ask for
+    it again when others have come.
 
     Depth maps are remembered for the views of the last call: a live map pays for the new view alone.
     """
@@ -49,8 +49,8 @@ class PlaneSweepGeometry:
 
         Raises:
             GeometryError: without ``only``: no view has a neighbour that shows the same surface from
-                another place; or poses and intrinsics do not fit the images. A pose is not a rotation,
-                or sizes disagree.
+                another place, poses and intrinsics do not fit the images, or there is nothing in them
+                to match. A pose is not a rotation, or sizes disagree.
         """
         views = [replace(keyframe, depth=None) for keyframe in keyframes]
         for view in views:
@@ -63,6 +63,11 @@ class PlaneSweepGeometry:
             raise GeometryError(self._survey.why_nothing())
         done = self._match_all(views, wanted, around, progress)
         pointmaps = [self._pointmap(views, index, around[index]) for index in done]
+        if only is None and len(done) == len(views) and not any(p.known.any() for p in pointmaps):
+            raise GeometryError(
+                f"nothing in {len(views)} keyframes could be matched: the images show no texture, or what "
+                "they show moved between them; stereo needs a textured scene that stands still"
+            )
         return GeometryEstimate(tuple(views[i] for i in done), tuple(pointmaps), self._metric)
 
     def _match_all(
