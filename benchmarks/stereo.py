@@ -8,13 +8,13 @@ images, depth range and refined poses, and of each view's neighbours the one wit
 ``reliability`` compares what the confidence C says, a relative deviation of 0.01 / sqrt(C - 1), with
 the error (median / 0.6745), in bins of equal size. ``--fit`` fits the weights of P in
 ``geometry/stereo/evidence.py`` to other selections of frames of the same bag. ``--growth`` measures seconds
-and peak memory for 2 to 32 keyframes, each in a process of its own.
+and peak memory for 2 to 32 keyframes instead, each in a process of its own. FILE keeps what it holds of
+the other measurement.
 """
 
 import argparse
 import json
 import multiprocessing
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -208,15 +208,16 @@ def fit(frames: list[Keyframe]) -> dict[str, float]:
 
 
 def one_run(bag: Path, count: int, width: int, queue: "multiprocessing.Queue[Row]") -> None:
-    """Time one run with warm kernels; report the peak of resident memory above that of an idle room."""
+    """Time one run with warm kernels; report the peak of resident memory, and what the run added."""
     with open_source(bag, SourceConfig()) as source:
         frames = select_evenly(source.frames(), 32, width)
     PlaneSweepGeometry(PlaneSweepConfig()).estimate(frames[:2], Silent())
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = resident("VmRSS")
     start, used = time.perf_counter(), time.process_time()
     PlaneSweepGeometry(PlaneSweepConfig()).estimate(frames[:count], Silent())
     seconds, used = time.perf_counter() - start, time.process_time() - used
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = resident("VmHWM")
     queue.put(
         {
             "keyframes": count,
@@ -224,9 +225,15 @@ def one_run(bag: Path, count: int, width: int, queue: "multiprocessing.Queue[Row
             "seconds": round(seconds, 2),
             "cpu_seconds": round(used, 2),
             "peak_mb": round(peak / 1024),
-            "over_two_views_mb": round((peak - before) / 1024),
+            "growth_mb": round((peak - before) / 1024),
         }
     )
+
+
+def resident(name: str) -> int:
+    """Return ``VmRSS`` (now) or ``VmHWM`` (peak) of this process in kibibytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
 def growth(bag: Path) -> list[Row]:
@@ -243,6 +250,19 @@ def growth(bag: Path) -> list[Row]:
     return rows
 
 
+def accuracy(frames: list[Keyframe], picture: Path | None) -> Row:
+    """Measure every selection of frames; draw the reliability curves."""
+    rows, curves = [], {}
+    for count, width in MEASURED:
+        row, samples = compare(frames, count, width)
+        rows.append(row)
+        curves[f"{count} x {width}"] = reliability(samples)
+        print(json.dumps(row, indent=1), *curves[f"{count} x {width}"], sep="\n", flush=True)
+    if picture:
+        plot(curves, picture)
+    return {"depth": rows, "reliability": curves}
+
+
 def main() -> None:
     """Print the figures; write them on demand."""
     parser = argparse.ArgumentParser(
@@ -252,26 +272,21 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--plot", type=Path, help="draw the reliability curves to this PNG")
     parser.add_argument("--fit", action="store_true", help="fit the weights of P and stop")
-    parser.add_argument("--growth", action="store_true", help="measure seconds and memory too")
+    parser.add_argument("--growth", action="store_true", help="measure seconds and memory instead")
     arguments = parser.parse_args()
     with open_source(arguments.bag, SourceConfig()) as source:
         frames = list(source.frames())
     if arguments.fit:
         print(fit(frames))
         return
-    rows, curves = [], {}
-    for count, width in MEASURED:
-        row, samples = compare(frames, count, width)
-        rows.append(row)
-        curves[f"{count} x {width}"] = reliability(samples)
-        print(json.dumps(row, indent=1), *curves[f"{count} x {width}"], sep="\n", flush=True)
-    result: Row = {"machine": processor_name(), "depth": rows, "reliability": curves}
-    if arguments.plot:
-        plot(curves, arguments.plot)
     if arguments.growth:
-        result["growth"] = growth(arguments.bag)
+        result: Row = {"growth": growth(arguments.bag)}
+    else:
+        result = accuracy(frames, arguments.plot)
     if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+        held = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
+        content = {**held, "machine": processor_name(), **result}
+        arguments.json.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":
