@@ -49,10 +49,3 @@ def _sized(depth: Floats, normals: Floats, confidence: Floats, camera: Camera) -
             for array in (depth, normals, confidence)
         )
     return PointMap(camera.unproject(depth), normals, confidence)
-
-
-def unknown(camera: Camera) -> PointMap:
-    """Return a pointmap that knows nothing."""
-    shape = (camera.height, camera.width)
-    nothing = np.full((*shape, 3), np.nan, np.float32)
-    return PointMap(nothing, nothing.copy(), np.ones(shape, np.float32))

@@ -7,7 +7,7 @@ from reconx_ros.errors import GeometryError
 from reconx_ros.geometry.config import PlaneSweepConfig
 from reconx_ros.geometry.protocol import GeometryEstimate, PointMap
 from reconx_ros.geometry.stereo.depth_map import DepthMap, StereoView, estimate_depth
-from reconx_ros.geometry.stereo.pointmap import make_pointmap, unknown
+from reconx_ros.geometry.stereo.pointmap import make_pointmap
 from reconx_ros.geometry.stereo.survey import Key, Survey, view_key
 from reconx_ros.geometry.validate import check_keyframe
 from reconx_ros.keyframes.keyframe import Keyframe
@@ -107,7 +107,7 @@ class PlaneSweepGeometry:
     def _pointmap(self, views: Sequence[Keyframe], index: int, neighbours: Sequence[int]) -> PointMap:
         depth_map = self._known.get(view_key(views[index]))
         if depth_map is None:
-            return unknown(views[index].camera)
+            return PointMap.unknown(views[index].camera)
         maps = (self._known.get(view_key(views[i])) for i in neighbours)
         others = [other for other in maps if other is not None]
         return make_pointmap(depth_map, others, views[index].camera, self._config.least_probability)
