@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from reconx_ros.ros.parameters import declare, read
 from reconx_ros.ros.services import Services
 from reconx_ros.ros.session import Session
 from reconx_ros.ros.status import SilenceWatch, diagnostics, silence_line
+from reconx_ros.ros.tf2_transforms import has_tf2
 
 ADVANCE_S = 0.05
 """Seconds between two looks at frames that wait for their pose."""
@@ -81,12 +83,18 @@ class ReconxNode(LifecycleNode):
         self._served = None
 
     def _attempt(self, transition: Callable[[], None]) -> TransitionCallbackReturn:
-        """Run a transition; what a user can mend is one line, and the node stays where it was."""
+        """Run a transition; what a user can mend is one line, and the node stays where it was.
+
+        Anything else is a defect: rclpy makes an error of it without a word, so it is said here.
+        """
         try:
             transition()
         except ReconxError as err:
             self.get_logger().error(str(err))
             return TransitionCallbackReturn.FAILURE
+        except Exception:
+            self.get_logger().fatal(traceback.format_exc())
+            raise
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
@@ -95,7 +103,8 @@ class ReconxNode(LifecycleNode):
         config = load_config(self.values.preset, file)
         self.session = Session(self, self.values, config)
         self._served = Services(self, self.session)
-        self.get_logger().info(f"configured; maps are saved to {self.session.folder}")
+        keeper = "tf2_ros" if has_tf2() else "a tree of our own (tf2_ros is not installed)"
+        self.get_logger().info(f"configured; transforms in {keeper}; maps go to {self.session.folder}")
 
     def _activate(self) -> None:
         assert self.session is not None

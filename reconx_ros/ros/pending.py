@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.ros.pose_source import PoseSource
-from reconx_ros.sources.transforms import Reason, TransformError
+from reconx_ros.sources.frame_graph import Reason, TransformError
 
 Item = TypeVar("Item")
 

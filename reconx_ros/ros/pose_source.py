@@ -1,14 +1,17 @@
 """Where the camera was when an image was taken: from live TF or odometry, at the image's stamp."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reconx_ros.ros.tf2_transforms import live_transforms
+from reconx_ros.sources.frame_graph import Reason, TransformError
 from reconx_ros.sources.transform_messages import TransformMessages, stamp_ns
-from reconx_ros.sources.transforms import Reason, TransformError, TransformTree
+from reconx_ros.sources.transforms import Transforms
 
 Array = NDArray[np.float64]
 
@@ -41,7 +44,7 @@ class Frames:
 
 
 class PoseSource(Protocol):
-    """What gives camera poses to the node: the tree here, or tf2 behind the same three members."""
+    """What gives camera poses to the node."""
 
     world: str
 
@@ -70,15 +73,25 @@ class LivePoses(TransformMessages):
     The world is chosen once, by the first pose: the map frame; else, when falling back is allowed,
     the odometry frame over TF; else the frame of the odometry topic. Poses of two worlds never mix.
 
+    Args:
+        frames: their names.
+        kind: which poses to use.
+        make_tf: makes the buffer of TF from seconds of history.
+
     Attributes:
         world: frame of the poses given; empty before the first.
     """
 
-    def __init__(self, frames: Frames, kind: PoseKind = "auto") -> None:
-        super().__init__(frames.odom_frame, frames.base_frame, HISTORY_S)
+    def __init__(
+        self,
+        frames: Frames,
+        kind: PoseKind = "auto",
+        make_tf: Callable[[float], Transforms] = live_transforms,
+    ) -> None:
+        super().__init__(frames.odom_frame, frames.base_frame, HISTORY_S, make_tf)
         self.world = ""
         self._frames, self._kind = frames, kind
-        self._tree: TransformTree | None = None
+        self._tree: Transforms | None = None
         self._covariances: deque[tuple[int, Array]] = deque(maxlen=COVARIANCES)
 
     @property
@@ -106,7 +119,7 @@ class LivePoses(TransformMessages):
         raise errors[0] if errors else TransformError(Reason.UNKNOWN_FRAME, "no odometry has come")
 
     def _try(
-        self, tree: TransformTree, world: str, camera: str, stamp: int, errors: list[TransformError]
+        self, tree: Transforms, world: str, camera: str, stamp: int, errors: list[TransformError]
     ) -> Array | None:
         """Return the pose in one world; note why where the frames are not joined at all."""
         try:
@@ -158,11 +171,13 @@ class LivePoses(TransformMessages):
         self.odometry.clear(keep_static=True)
         self._covariances.clear()
 
-    def _worlds(self, fall_back: bool) -> list[tuple[TransformTree, str]]:
+    def _worlds(self, fall_back: bool) -> list[tuple[Transforms, str]]:
         """Return the worlds to try, in order."""
         if self._tree is not None:
             return [(self._tree, self.world)]
-        odometry = [(self.odometry, self.odometry_frame)] if self.odometry_frame else []
+        odometry: list[tuple[Transforms, str]] = []
+        if self.odometry_frame:
+            odometry.append((self.odometry, self.odometry_frame))
         if self._kind == "odom":
             return odometry
         spare = [(self.tf, self._frames.odom_frame)] + (odometry if self._kind == "auto" else [])

@@ -16,6 +16,7 @@ from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.match import Match, StampMatcher
 from reconx_ros.sources.config import SourceConfig
 from reconx_ros.sources.encodings import DamagedImageError
+from reconx_ros.sources.frame_graph import TransformError
 from reconx_ros.sources.frames import FrameBuilder
 from reconx_ros.sources.intrinsics import CalibrationError
 from reconx_ros.sources.messages import DamagedMessageError, RawMessage, parse
@@ -24,7 +25,6 @@ from reconx_ros.sources.protocol import SourceReport
 from reconx_ros.sources.recording import Recording, open_recording
 from reconx_ros.sources.topics import Topics, choose_topics
 from reconx_ros.sources.transform_messages import stamp_ns
-from reconx_ros.sources.transforms import TransformError
 
 logger = logging.getLogger(__name__)
 

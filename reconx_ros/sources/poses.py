@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.sources.config import SourceConfig
+from reconx_ros.sources.frame_graph import Reason, TransformError
 from reconx_ros.sources.transform_messages import TransformMessages
-from reconx_ros.sources.transforms import Reason, TransformError, TransformTree
+from reconx_ros.sources.transforms import Transforms
 
 Array = NDArray[np.float64]
 
@@ -65,7 +66,7 @@ class RecordedPoses(TransformMessages):
         self.world = world
         return world_from_camera
 
-    def _world(self, world: str) -> tuple[TransformTree, str]:
+    def _world(self, world: str) -> tuple[Transforms, str]:
         return {
             "map": (self.tf, self._config.map_frame),
             "odom": (self.tf, self._config.odom_frame),

@@ -1,12 +1,13 @@
 """The messages of /tf, /tf_static and odometry as transform trees, recorded or live."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reconx_ros.sources.transforms import TransformTree
+from reconx_ros.sources.transforms import Transforms, TransformTree
 
 Array = NDArray[np.float64]
 
@@ -25,15 +26,23 @@ class TransformMessages:
         odometry_frame: root of ``odometry``; empty before its first message.
     """
 
-    def __init__(self, odom_frame: str, base_frame: str, history_s: float = math.inf) -> None:
+    def __init__(
+        self,
+        odom_frame: str,
+        base_frame: str,
+        history_s: float = math.inf,
+        make_tf: Callable[[float], Transforms] = TransformTree,
+    ) -> None:
         """Create empty trees.
 
         Args:
             odom_frame: the frame of odometry messages that name none.
             base_frame: the child frame of odometry messages that name none.
             history_s: seconds of moving transforms to keep.
+            make_tf: makes ``tf`` from ``history_s``.
         """
-        self.tf, self.odometry = TransformTree(history_s), TransformTree(history_s)
+        self.tf: Transforms = make_tf(history_s)
+        self.odometry = TransformTree(history_s)
         self.odometry_frame = ""
         self._odom_frame, self._base_frame = odom_frame, base_frame
 

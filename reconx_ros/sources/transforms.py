@@ -2,105 +2,94 @@
 
 import math
 import threading
-from bisect import bisect_left
 from dataclasses import dataclass, field
-from enum import Enum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reconx_ros.errors import SourceError
+from reconx_ros.sources.frame_graph import FrameGraph, Track, bare
 from reconx_ros.sources.rigid import matrix_from_pose, rigid_inverse, slerp, unit_quaternion
 
 Array = NDArray[np.float64]
 
 
-class Reason(Enum):
-    """Why a transform cannot be given."""
+class Transforms(Protocol):
+    """Frames joined by transforms in time: the tree here, or ``tf2_ros`` behind the same members.
 
-    UNKNOWN_FRAME = "unknown frame"
-    NOT_CONNECTED = "not connected"
-    TOO_EARLY = "too early"
-    TOO_LATE = "too late"
-    GAP = "gap too wide"
-
-
-class TransformError(SourceError):
-    """No transform between two frames at a stamp; ``reason`` says why.
-
-    ``Reason.TOO_LATE`` (the stamp is after the newest transform) may heal when more arrives, as may
-    an unknown or unconnected frame; ``TOO_EARLY`` and ``GAP`` never do.
+    Adding and looking up may happen in different threads.
     """
 
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+    def add(
+        self, parent: str, child: str, stamp_ns: int, translation: Array, quaternion_xyzw: Array
+    ) -> bool:
+        """Add parent_from_child at a stamp; return false where its numbers are no rotation."""
 
-    def __reduce__(self) -> tuple[type["TransformError"], tuple[Reason, str]]:
-        """Pickle with the reason, so that it crosses to another process whole."""
-        return TransformError, (self.reason, str(self))
+    def add_static(self, parent: str, child: str, translation: Array, quaternion_xyzw: Array) -> bool:
+        """Add parent_from_child for all time; the last one given counts."""
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """Every frame seen, sorted."""
+
+    def clear(self, keep_static: bool = False) -> None:
+        """Forget everything, or the moving transforms only (after a jump in time)."""
+
+    def lookup(self, target: str, source: str, stamp_ns: int, max_gap_s: float = math.inf) -> Array:
+        """Return target_from_source [4, 4] float64 at a stamp.
+
+        Args:
+            target: frame of the result's coordinates.
+            source: frame of the coordinates it takes.
+            stamp_ns: nanoseconds; never "the newest".
+            max_gap_s: seconds between two poses over which is still interpolated.
+
+        Raises:
+            TransformError: the frames are not joined at that stamp.
+        """
+
+    def connected(self, target: str, source: str) -> bool:
+        """Return whether the frames are joined at all, at whatever time."""
+
+    def newest(self, child: str) -> int | None:
+        """Return the newest stamp (ns) of a moving child, ``None`` where there is none."""
 
 
 @dataclass
-class _Edge:
+class _Edge(Track):
     """The transforms parent_from_child of one child over time, in order of stamp."""
 
-    parent: str
-    static: bool
-    stamps: list[int] = field(default_factory=list)
     poses: list[tuple[Array, Array]] = field(default_factory=list)
 
     def insert(self, stamp_ns: int, translation: Array, quaternion: Array) -> None:
         """Insert a pose; one of the same stamp is replaced."""
-        at = len(self.stamps)
-        if self.stamps and stamp_ns <= self.stamps[-1]:
-            at = bisect_left(self.stamps, stamp_ns)
-            if self.stamps[at] == stamp_ns:
-                self.poses[at] = (translation, quaternion)
-                return
-        self.stamps.insert(at, stamp_ns)
-        self.poses.insert(at, (translation, quaternion))
+        at, there = self.place(stamp_ns)
+        if there:
+            self.poses[at] = (translation, quaternion)
+        else:
+            self.stamps.insert(at, stamp_ns)
+            self.poses.insert(at, (translation, quaternion))
 
     def forget_before(self, stamp_ns: float) -> None:
-        """Drop what is older; in blocks, so that it costs O(1) for each pose on average."""
-        old = bisect_left(self.stamps, stamp_ns)
-        if old > 32 and old > len(self.stamps) // 2:
-            del self.stamps[:old], self.poses[:old]
+        """Drop what is older."""
+        old = self.older(stamp_ns)
+        del self.stamps[:old], self.poses[:old]
 
     def at(self, child: str, stamp_ns: int, max_gap_ns: float) -> Array:
         """Return parent_from_child [4, 4] at ``stamp_ns``, lerp and slerp between two poses."""
-        if self.static:
-            return matrix_from_pose(*self.poses[0])
-        after = bisect_left(self.stamps, stamp_ns)
-        if after < len(self.stamps) and self.stamps[after] == stamp_ns:
-            return matrix_from_pose(*self.poses[after])
-        self._check(child, stamp_ns, after, max_gap_ns)
+        after, exact = self.check(child, stamp_ns, max_gap_ns)
+        if exact:
+            return matrix_from_pose(*self.poses[0 if self.static else after])
         begin, end = self.stamps[after - 1], self.stamps[after]
         share = (stamp_ns - begin) / (end - begin)
         (t0, q0), (t1, q1) = self.poses[after - 1], self.poses[after]
         return matrix_from_pose((1 - share) * t0 + share * t1, slerp(q0, q1, share))
 
-    def _check(self, child: str, stamp_ns: int, after: int, max_gap_ns: float) -> None:
-        edge = f"transform {self.parent} -> {child}"
-        if after == 0:
-            late = (self.stamps[0] - stamp_ns) / 1e9
-            raise TransformError(Reason.TOO_EARLY, f"{edge} begins {late:.3f} s after the stamp")
-        if after == len(self.stamps):
-            early = (stamp_ns - self.stamps[-1]) / 1e9
-            raise TransformError(Reason.TOO_LATE, f"{edge} ends {early:.3f} s before the stamp")
-        gap = self.stamps[after] - self.stamps[after - 1]
-        if gap > max_gap_ns:
-            allowed = max_gap_ns / 1e9
-            raise TransformError(
-                Reason.GAP, f"{edge} has a gap of {gap / 1e9:.3f} s (at most {allowed:g} s)"
-            )
-
 
 class TransformTree:
-    """Frames joined by transforms in time.
+    """Frames joined by transforms in time (``Transforms``), without ROS.
 
-    Each child has one parent, as in tf2; a child that gets a new parent loses its history. Adding
-    and looking up may happen in different threads.
+    Each child has one parent, as in tf2; a child that gets a new parent loses its history.
 
     Args:
         history_s: seconds of moving transforms to keep behind the newest of each child; at most
@@ -109,7 +98,7 @@ class TransformTree:
 
     def __init__(self, history_s: float = math.inf) -> None:
         self._history_ns = history_s * 1e9
-        self._edges: dict[str, _Edge] = {}
+        self._graph: FrameGraph[_Edge] = FrameGraph()
         self._lock = threading.Lock()
 
     def add(
@@ -125,16 +114,15 @@ class TransformTree:
     def _insert(
         self, parent: str, child: str, stamp_ns: int, translation: Array, quaternion: Array, static: bool
     ) -> bool:
-        translation = np.asarray(translation, dtype=np.float64)
-        unit = unit_quaternion(np.asarray(quaternion, dtype=np.float64))
-        parent, child = _bare(parent), _bare(child)
-        if unit is None or not np.isfinite(translation).all() or parent == child:
+        pose = usable(translation, quaternion)
+        parent, child = bare(parent), bare(child)
+        if pose is None or parent == child or not (parent and child):
             return False
         with self._lock:
-            edge = self._edges.get(child)
+            edge = self._graph.edges.get(child)
             if edge is None or edge.parent != parent or edge.static or static:
-                edge = self._edges[child] = _Edge(parent, static)
-            edge.insert(stamp_ns, translation, unit)
+                edge = self._graph.edges[child] = _Edge(parent, static)
+            edge.insert(stamp_ns, *pose)
             edge.forget_before(edge.stamps[-1] - self._history_ns)
         return True
 
@@ -142,71 +130,45 @@ class TransformTree:
     def frames(self) -> tuple[str, ...]:
         """Every frame seen, sorted."""
         with self._lock:
-            return tuple(sorted(self._frames()))
-
-    def _frames(self) -> set[str]:
-        return set(self._edges) | {edge.parent for edge in self._edges.values()}
+            return tuple(sorted(self._graph.frames()))
 
     def clear(self, keep_static: bool = False) -> None:
         """Forget everything, or the moving transforms only (after a jump in time)."""
         with self._lock:
-            self._edges = {c: e for c, e in self._edges.items() if keep_static and e.static}
+            self._graph.clear(keep_static)
 
     def lookup(self, target: str, source: str, stamp_ns: int, max_gap_s: float = math.inf) -> Array:
-        """Return target_from_source [4, 4] float64 at a stamp.
-
-        Args:
-            target: frame of the result's coordinates.
-            source: frame of the coordinates it takes.
-            stamp_ns: nanoseconds.
-            max_gap_s: seconds between two poses over which is still interpolated.
+        """Return target_from_source [4, 4] float64 at a stamp; see ``Transforms``.
 
         Raises:
             TransformError: the frames are not joined at that stamp.
         """
-        target, source = _bare(target), _bare(source)
         with self._lock:
-            up, down = self._path(source), self._path(target)
-            common = next((frame for frame in up if frame in down), None)
-            if common is None:
-                raise self._missing(target, source)
-            common_from_source = self._climb(up[: up.index(common)], stamp_ns, max_gap_s * 1e9)
-            common_from_target = self._climb(down[: down.index(common)], stamp_ns, max_gap_s * 1e9)
+            down, up = self._graph.branches(bare(target), bare(source))
+            common_from_source = self._climb(up, stamp_ns, max_gap_s * 1e9)
+            common_from_target = self._climb(down, stamp_ns, max_gap_s * 1e9)
         return rigid_inverse(common_from_target) @ common_from_source
 
     def connected(self, target: str, source: str) -> bool:
         """Return whether the frames are joined at all, at whatever time."""
         with self._lock:
-            return bool(set(self._path(_bare(target))) & set(self._path(_bare(source))))
+            return self._graph.connected(bare(target), bare(source))
 
-    def _path(self, frame: str) -> list[str]:
-        """Return ``frame`` and its ancestors; a loop ends where it closes."""
-        path = [frame]
-        while (edge := self._edges.get(path[-1])) is not None and edge.parent not in path:
-            path.append(edge.parent)
-        return path
+    def newest(self, child: str) -> int | None:
+        """Return the newest stamp (ns) of a moving child, ``None`` where there is none."""
+        with self._lock:
+            return self._graph.newest(bare(child))
 
     def _climb(self, frames: list[str], stamp_ns: int, max_gap_ns: float) -> Array:
         """Return ancestor_from_frame, ``frames`` being the frames below the ancestor, upwards."""
         total = np.eye(4)
         for frame in frames:
-            total = self._edges[frame].at(frame, stamp_ns, max_gap_ns) @ total
+            total = self._graph.edges[frame].at(frame, stamp_ns, max_gap_ns) @ total
         return total
 
-    def _missing(self, target: str, source: str) -> TransformError:
-        known = self._frames()
-        seen = ", ".join(sorted(known)) or "none"
-        unknown = [frame for frame in (target, source) if frame not in known]
-        reason = Reason.UNKNOWN_FRAME if unknown else Reason.NOT_CONNECTED
-        return TransformError(reason, f"no transform {target} -> {source}; frames seen: {seen}")
 
-    def newest(self, child: str) -> int | None:
-        """Return the newest stamp (ns) of a moving child, ``None`` where there is none."""
-        with self._lock:
-            edge = self._edges.get(_bare(child))
-            return edge.stamps[-1] if edge is not None and not edge.static else None
-
-
-def _bare(frame: str) -> str:
-    """Return a frame name without the leading slash of ROS 1."""
-    return frame.lstrip("/")
+def usable(translation: Array, quaternion_xyzw: Array) -> tuple[Array, Array] | None:
+    """Return a pose with its quaternion of unit length, ``None`` where its numbers are none."""
+    place = np.asarray(translation, dtype=np.float64)
+    unit = unit_quaternion(np.asarray(quaternion_xyzw, dtype=np.float64))
+    return None if unit is None or not np.isfinite(place).all() else (place, unit)

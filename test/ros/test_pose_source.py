@@ -9,7 +9,7 @@ from tf2_msgs.msg import TFMessage
 from reconx_ros.ros.messages import time_message
 from reconx_ros.ros.pending import PATIENCE_S, PoseQueue
 from reconx_ros.ros.pose_source import Frames, LivePoses
-from reconx_ros.sources.transforms import TransformError
+from reconx_ros.sources.frame_graph import TransformError
 
 SECOND = 10**9
 

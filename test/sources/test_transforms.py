@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation, Slerp
 
+from reconx_ros.sources.frame_graph import Reason, TransformError
 from reconx_ros.sources.rigid import matrix_from_pose, pose_from_matrix, rigid_inverse
-from reconx_ros.sources.transforms import Reason, TransformError, TransformTree
+from reconx_ros.sources.transforms import TransformTree
 
 number = st.floats(-10, 10, allow_nan=False)
 vector = st.tuples(number, number, number).map(np.array)
