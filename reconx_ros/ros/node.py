@@ -138,18 +138,20 @@ class ReconxNode(LifecycleNode):
                 inputs.close()
 
     def _tell(self) -> None:
-        assert self.session is not None
-        self.session.outputs.status(self.session.status())
-
-    def _check(self) -> None:
-        """Once a second: diagnostics, and a line where input is missing or clocks disagree."""
-        session, inputs = self.session, self._inputs
+        """Publish status and diagnostics, of one look: rates are over the time between two looks."""
+        session = self.session
         assert session is not None
-        assert inputs is not None
         status = session.status()
+        session.outputs.status(status)
         session.outputs.diagnostics(diagnostics(status, self.get_fully_qualified_name().strip("/")))
         for warning in status.warnings:
             session.complaints.say("clock", warning)
+
+    def _check(self) -> None:
+        """Once a second: a line where input is missing."""
+        session, inputs = self.session, self._inputs
+        assert session is not None
+        assert inputs is not None
         silent = [] if session.ingest.paused else self._watch.silent(session.ingest.received)
         if silent:
             mode = f"depth {self.values.depth_mode}, matched by stamp within {self.values.slop:g} s"

@@ -91,7 +91,7 @@ SPECS = (
     Spec("min_keyframes", 3, "Keyframes before the first map is published.", 1, 100),
     Spec("map_period", 2.0, "Least seconds between two published maps.", 0.1, 60.0),
     Spec("max_backlog", 16, "Keyframes the worker may be behind; more are dropped.", 1, 1000),
-    Spec("status_rate", 2.0, "Status messages a second.", 0.1, 20.0),
+    Spec("status_rate", 1.0, "Status and diagnostics a second; rates are over that time.", 0.1, 20.0),
     Spec("min_confidence", 0.0, "Points of less confidence are not published.", 0.0, 1.0, live=True),
     Spec(
         "publish_generated_points",

@@ -20,7 +20,11 @@ SILENCE_S = 5.0
 
 @dataclass
 class MapState:
-    """The map and the worker as last heard of."""
+    """The map and the worker as last heard of.
+
+    Attributes:
+        seconds: that the last published map took, by stage.
+    """
 
     version: int = 0
     keyframes: int = 0
@@ -35,13 +39,15 @@ class MapState:
     submaps: tuple[int, int] = (0, 0)
     corrections: int = 0
     taken: int = 0
+    _spent: dict[str, float] = field(default_factory=dict)
 
     def map_came(self, update: MapUpdate) -> None:
         """Take note of a map."""
         self.version += 1
         self.keyframes, self.loss = len(update.views), update.loss
         self.points, self.gaussians = update.points.count, update.gaussians.count
-        self.seconds, self.submaps = update.seconds, update.submaps
+        before, self._spent, self.submaps = self._spent, update.seconds, update.submaps
+        self.seconds = {stage: _since(before.get(stage, 0.0), now) for stage, now in self._spent.items()}
 
     def keyframe_came(self) -> None:
         """Take note of a keyframe that is in the map, which may not have been given out yet."""
@@ -57,7 +63,12 @@ class MapState:
     def reset(self) -> None:
         """Forget the map; the version goes on counting."""
         self.keyframes = self.points = self.gaussians = 0
-        self.loss, self.seconds, self.submaps = None, {}, (0, 0)
+        self.loss, self.seconds, self._spent, self.submaps = None, {}, {}, (0, 0)
+
+
+def _since(before: float, now: float) -> float:
+    """Return what a count has grown by; a new worker counts from 0."""
+    return now - before if now >= before else now
 
 
 class Rates:
@@ -169,7 +180,9 @@ def diagnostics(status: MapStatus, name: str) -> DiagnosticArray:
         level, message = DiagnosticStatus.WARN, "the link to the worker is broken; keyframes are kept"
     values = {
         "state": status.state,
+        "stage": status.stage or "none",
         "worker": status.worker,
+        "frames received": status.frames_received,
         "image rate (Hz)": f"{status.image_rate_hz:.1f}",
         "depth rate (Hz)": f"{status.depth_rate_hz:.1f}",
         "stamp age (s)": f"{status.stamp_age_s:.3f}",
@@ -177,6 +190,8 @@ def diagnostics(status: MapStatus, name: str) -> DiagnosticArray:
         "keyframes": status.keyframes,
         "points": status.cloud_points,
         "gaussians": status.gaussians,
+        "map version": status.map_version,
+        "loss": f"{status.loss:.4f}",
         "submaps": f"{status.submaps}, {status.submaps_on_disk} on disk",
         "corrections": status.corrections,
         "keyframe rate (Hz)": f"{status.keyframe_rate_hz:.2f}",
@@ -188,7 +203,10 @@ def diagnostics(status: MapStatus, name: str) -> DiagnosticArray:
         "link out (kbit/s)": f"{status.link_out_bps / 1e3:.0f}",
         "link in (kbit/s)": f"{status.link_in_bps / 1e3:.0f}",
         "link waiting": status.link_waiting,
-        **{f"{n} (s)": f"{s:.2f}" for n, s in zip(status.stage_names, status.stage_seconds, strict=True)},
+        **{
+            f"stage {n} (s)": f"{s:.2f}"
+            for n, s in zip(status.stage_names, status.stage_seconds, strict=True)
+        },
         "GPU memory (MB)": status.gpu_memory_bytes // 2**20,
         "memory (MB)": status.memory_bytes // 2**20,
         "worker memory (MB)": status.worker_memory_bytes // 2**20,

@@ -36,6 +36,7 @@ def test_keyframes_of_both_are_in_the_map_and_a_silent_one_is_named(
             output=tmp_path / "map",
             config_file=tmp_path / "settings.yaml",
             min_keyframes=1,
+            status_rate=5.0,
             **parameters,
         ),
     )

@@ -41,6 +41,7 @@ class Scene:
             output=folder / "map",
             config_file=folder / "settings.yaml",
             min_keyframes=1,
+            status_rate=5.0,
             tf_timeout=1.0,
         )
         self.process = Process(["reconx_ros.ros.node", *arguments], folder / "node.log")

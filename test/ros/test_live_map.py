@@ -50,6 +50,7 @@ class Scene:
             output=self.folder / "map",
             config_file=self.folder / "settings.yaml",
             min_keyframes=1,
+            status_rate=5.0,
             map_period=0.2,
             occupancy_grid=True,
             grid_min_height=-0.7,

@@ -48,6 +48,7 @@ class Pair:
             output=folder / "robot",
             config_file=folder / "settings.yaml",
             min_keyframes=1,
+            status_rate=5.0,
             map_period=0.2,
             link_bandwidth=MBITS,
         )

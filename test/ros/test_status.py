@@ -6,6 +6,9 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from reconx_ros.camera import Camera
+from reconx_ros.ros.deltas import complete_delta
+from reconx_ros.ros.link import MapUpdate
+from reconx_ros.ros.rows import CLOUD_TYPE, gaussian_type
 from reconx_ros.ros.complaints import Complaints
 from reconx_ros.ros.messages import frusta_message, path_message
 from reconx_ros.ros.status import (
@@ -81,6 +84,25 @@ def test_a_lost_worker_is_an_error_in_diagnostics() -> None:
     status.worker = "lost"
     assert diagnostics(status, "reconx").status[0].level == DiagnosticStatus.ERROR
     assert diagnostics(status, "reconx").status[0].message == "worker lost"
+
+
+def test_stage_times_are_those_of_the_last_map() -> None:
+    state = MapState()
+    points, gaussians = (
+        complete_delta(1, np.zeros(2, CLOUD_TYPE)),
+        complete_delta(1, np.zeros(1, gaussian_type(1))),
+    )
+
+    def shown(**spent: float) -> dict[str, float]:
+        state.map_came(MapUpdate(0, points, gaussians, (), 0.1, spent))
+        status = map_status(state, "map", 0)
+        return dict(zip(status.stage_names, np.round(status.stage_seconds, 3), strict=True))
+
+    assert shown(geometry=1.5) == {"geometry": 1.5}
+    assert shown(geometry=1.75, splatting=2.0) == {"geometry": 0.25, "splatting": 2.0}
+    assert shown(geometry=0.5) == {"geometry": 0.5}  # a new worker counts from nothing
+    status = map_status(state, "map", 0)
+    assert (status.cloud_points, status.gaussians) == (2, 1)
 
 
 def test_path_and_frusta_are_where_the_cameras_are() -> None:
