@@ -51,6 +51,8 @@ def config_from(options: Mapping[str, Any]) -> ReconxConfig:
     ):
         if options.get(name) is not None:
             overrides.setdefault(section, {})[key] = options[name]
+    if options.get("distance_field") is not None:
+        overrides["mapping"] = {"distance_field": {"voxel_size": options["distance_field"]}}
     return load_config(options["preset"], options["config_file"], overrides)
 
 

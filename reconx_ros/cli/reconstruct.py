@@ -18,6 +18,12 @@ INTERRUPTED = 130
 @click.option("--views", callback=index_list, help="Use exactly these frames, e.g. 0,7,14.")
 @click.option("--keyframes", type=click.IntRange(min=1), help="Use this many frames, spread evenly.")
 @click.option("--resume", is_flag=True, help="Go on from the map in the output folder.")
+@click.option(
+    "--distance-field",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="METRES",
+    help="Also write voxels of this size with distances to obstacles.",
+)
 @config_options
 def command(
     source: Path,

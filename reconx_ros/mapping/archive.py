@@ -17,6 +17,7 @@ from reconx_ros.geometry.voxel_motion import move_groups
 from reconx_ros.geometry.voxel_store import Voxels
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.live_gaussians import TakenGaussians
+from reconx_ros.mapping.npz import DAMAGED
 from reconx_ros.splatting.appearance import Appearance
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.motion import moved
@@ -90,8 +91,8 @@ class Archive:
         try:
             with np.load(self._file(number)) as packed:
                 submap = _unpacked(packed)
-        except (OSError, ValueError, KeyError) as err:
-            raise MapError(f"submap {number} cannot be read back: {err}") from err
+        except DAMAGED as err:
+            raise MapError(f"submap {number} cannot be read back: {' '.join(str(err).split())}") from err
         return _moved(submap, number, self._motions[number], self._voxel_size)
 
     def remove(self, number: int) -> None:

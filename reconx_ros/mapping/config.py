@@ -5,6 +5,15 @@ from pydantic import Field
 from reconx_ros.settings import Settings
 
 
+class DistanceFieldConfig(Settings):
+    """Voxels with distances to obstacles, for motion planners (``mapping/distance_field.py``)."""
+
+    voxel_size: float = Field(0.0, ge=0, description="metres a voxel; 0: no field is made")
+    min_confidence: float = Field(0.0, ge=0, le=1, description="points of less confidence are no obstacle")
+    least_points: int = Field(1, ge=1, description="observed points that make a voxel occupied")
+    max_range: float = Field(5.0, gt=0, description="metres of depth up to which a view frees space")
+
+
 class MappingConfig(Settings):
     """How the live map is divided, and how much of it is worked on at a time."""
 
@@ -19,3 +28,4 @@ class MappingConfig(Settings):
     max_active: int = Field(
         16, ge=1, description="most submaps in memory; the farthest rests on disk where there are more"
     )
+    distance_field: DistanceFieldConfig = DistanceFieldConfig()

@@ -1,7 +1,8 @@
 """The run folder: what a reconstruction leaves on disk, written whole or not at all.
 
 ``map.ply`` (Gaussians), ``cloud.ply`` (points), ``cameras.json`` (Nerfstudio), ``appearance.json``
-(exposures), ``config.yaml`` (as used) and ``report.json``. Everything is written aside first and
+(exposures), ``config.yaml`` (as used), ``report.json``, and ``distance_field.npz`` where
+``mapping.distance_field.voxel_size`` asks for it. Everything is written aside first and
 renamed at the end, so that a full disk or a kill leaves the map that was there before.
 """
 
@@ -21,6 +22,8 @@ from reconx_ros.mapping.ply import read_cloud, read_gaussians, write_cloud, writ
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.sources.nerfstudio import write_cameras
 from reconx_ros.splatting.gaussians import GaussianMap
+
+FIELD = "distance_field.npz"
 
 
 def check_writable(folder: Path) -> None:
@@ -51,7 +54,11 @@ def save(reconstruction: Reconstruction, folder: Path, config: ReconxConfig) -> 
             write_cameras(aside / "cameras.json", [(k.name, k.camera) for k in reconstruction.keyframes])
             write_appearance(aside / "appearance.json", reconstruction.appearance)
             (aside / "config.yaml").write_text(dump_config(config))
-            (aside / "report.json").write_text(json.dumps(_report(reconstruction), indent=2) + "\n")
+            report = _report(reconstruction) | _write_field(aside, reconstruction, config)
+            (aside / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+            stale = not (aside / FIELD).exists()
+        if stale:
+            (folder / FIELD).unlink(missing_ok=True)  # of the map that was there before
     except OSError as err:
         raise MapError(
             f"map cannot be saved to {folder}: {err.strerror or err}; the old map is intact"
@@ -97,6 +104,24 @@ def _aside(folder: Path) -> Iterator[Path]:
             file.replace(folder / file.name)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_field(aside: Path, reconstruction: Reconstruction, config: ReconxConfig) -> dict[str, Any]:
+    """Write the distance field where one is wanted; return what the report says of it."""
+    wanted = config.mapping.distance_field
+    if not wanted.voxel_size:
+        return {}
+    from reconx_ros.mapping.distance_field import FREE, OCCUPIED, distance_field  # noqa: PLC0415  (scipy)
+    from reconx_ros.mapping.field_file import write_field  # noqa: PLC0415
+
+    try:
+        field = distance_field(reconstruction.cloud, reconstruction.keyframes, wanted)
+    except MapError as err:  # the map itself is worth keeping
+        return {"distance_field": {"missing": str(err)}}
+    write_field(aside / FIELD, field)
+    kinds = {"free": FREE, "occupied": OCCUPIED}
+    counts = {name: int((field.occupancy == kind).sum()) for name, kind in kinds.items()}
+    return {"distance_field": {"voxel_size": field.voxel_size, **counts}}
 
 
 def _flush(file: Path) -> None:

@@ -15,6 +15,7 @@ from reconx_ros.config import load_config
 from reconx_ros.errors import MapError
 from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.mapping.field_file import read_field
 from reconx_ros.mapping.folder import check_writable, load, load_map, save
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.splatting.gaussians import GaussianMap
@@ -104,3 +105,22 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
 def test_a_folder_without_a_map_says_so(tmp_path: Path) -> None:
     with pytest.raises(MapError, match=r"map\.ply is not there"):
         load_map(tmp_path)
+
+
+def test_a_distance_field_lies_beside_the_map_where_it_is_wanted(tmp_path: Path) -> None:
+    wanted = load_config("fast", overrides={"mapping": {"distance_field": {"voxel_size": 0.25}}})
+    made = a_reconstruction()
+    save(made, tmp_path, wanted)
+    field = read_field(tmp_path / "distance_field.npz")
+    index = np.floor((made.cloud.points - field.origin) / field.voxel_size).astype(int)
+    assert (field.occupancy[tuple(index.T)] == 100).all()
+    told = json.loads((tmp_path / "report.json").read_text())["distance_field"]
+    assert told == {"voxel_size": 0.25, "free": 0, "occupied": int((field.occupancy == 100).sum())}
+    picky = load_config(
+        "fast", overrides={"mapping": {"distance_field": {"voxel_size": 0.25, "min_confidence": 1.0}}}
+    )
+    save(made, tmp_path, picky)  # the map is kept all the same
+    told = json.loads((tmp_path / "report.json").read_text())["distance_field"]
+    assert told["missing"].startswith("none of 12 points is observed")
+    assert load(tmp_path).gaussians is not None
+    assert not (tmp_path / "distance_field.npz").exists()  # that of the older map is gone

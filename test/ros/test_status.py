@@ -6,11 +6,11 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from reconx_ros.camera import Camera
+from reconx_ros.ros.complaints import Complaints
 from reconx_ros.ros.deltas import complete_delta
 from reconx_ros.ros.link import MapUpdate
-from reconx_ros.ros.rows import CLOUD_TYPE, gaussian_type
-from reconx_ros.ros.complaints import Complaints
 from reconx_ros.ros.messages import frusta_message, path_message
+from reconx_ros.ros.rows import CLOUD_TYPE, gaussian_type
 from reconx_ros.ros.status import (
     MapState,
     Rates,
