@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from reconx_ros.config import ReconxConfig
-from reconx_ros.diffusion.choose import choose_synthesizer
+from reconx_ros.diffusion.synthesis import synthesize
 from reconx_ros.geometry.choose import choose_geometry
 from reconx_ros.geometry.fusion import fuse
 from reconx_ros.geometry.poses.stage import with_poses
@@ -12,7 +12,7 @@ from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.progress import Progress, Silent
 from reconx_ros.splatting.gaussians import GaussianMap
-from reconx_ros.splatting.grow import grown
+from reconx_ros.splatting.grow import grown, imagined
 from reconx_ros.splatting.initialise import initialise
 from reconx_ros.splatting.optimise import GaussianOptimiser
 from reconx_ros.splatting.reproject import reprojected_views
@@ -47,23 +47,24 @@ def reconstruct_keyframes(
         estimate = geometry.estimate(posed.keyframes, progress)
         cloud = fuse(estimate, config.geometry.fusion)
     with watch.stage("structure"):  # 2: the structure condition and the path to film
-        synthesizer = choose_synthesizer(config.synthesis)
         trajectory = plan_trajectory(estimate.keyframes, config.synthesis.frames, cloud)
     with watch.stage("synthesis"):  # 3: structure-guided view synthesis
-        generated = synthesizer.generate(estimate.keyframes, cloud, trajectory, progress)
+        filmed = synthesize(estimate, cloud, trajectory, config.synthesis, config.device, progress)
     with watch.stage("splatting"):  # 4: confidence-aware 3D Gaussian splatting
         gaussians = start if start is not None else initialise(cloud, config.splatting)
         gaussians = grown(gaussians, estimate, config.splatting)
+        gaussians = imagined(gaussians, filmed.frames, config.splatting)
         optimiser = GaussianOptimiser(gaussians, config.splatting, config.device)
-        optimiser.add_views([*observed_views(estimate), *generated_views(generated)])
+        optimiser.add_views([*observed_views(estimate), *generated_views(filmed.frames, config.splatting)])
         optimiser.add_views(reprojected_views(estimate, config.splatting))
         optimisation = optimiser.run(progress=progress)
         optimiser.prune()
     report = {
         **posed.report,
         "geometry": geometry.name,
-        "synthesizer": synthesizer.name,
-        "generated_frames": len(generated),
+        "synthesizer": filmed.name,
+        "synthesis": filmed.report,
+        "generated_frames": len(filmed.frames),
         "optimisation": asdict(optimisation),
         "pruned": asdict(optimiser.pruned),
         "seconds": watch.seconds,

@@ -25,7 +25,9 @@ def config_options(command: Command) -> Command:
                 help="Where depth comes from.",
             ),
             click.option(
-                "--synthesizer", type=click.Choice(["auto", "none"]), help="Who films the unseen."
+                "--synthesizer",
+                type=click.Choice(["auto", "small", "push-pull", "wan-vace", "none"]),
+                help="Who films the unseen.",
             ),
             click.option("--rasterizer", type=click.Choice(["auto", "gsplat", "cpu"]), help="Who renders."),
             click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where it runs."),

@@ -37,35 +37,74 @@ def prepare(output: Path, clips: int, frames: int, width: int, height: int, seed
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of `train prepare`.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps in all.")
-@click.option("--batch", type=click.IntRange(min=1), help="Frames a step.")
+@click.option("--batch", type=click.IntRange(min=1), help="Clips a step.")
+@click.option("--frames", type=click.IntRange(min=1), help="Frames of each clip.")
+@click.option("--flow", type=click.FloatRange(0, 1), help="Share of steps that learn flow matching.")
+@click.option("--structure", is_flag=True, default=None, help="Train the structure branch too.")
+@click.option("--start", type=click.Path(path_type=Path), help="Begin with the weights of another run.")
 @click.option("--learning-rate", type=float, help="At its highest.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the weights and the order of the clips.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-def run(data: Path, output: Path, resume: bool, device: str, **options: int | float | None) -> None:
+def run(
+    data: Path, output: Path, resume: bool, device: str, start: Path | None, **options: int | float | None
+) -> None:
     """Train; Ctrl-C or SIGTERM saves the state after the step and stops."""
     from reconx_ros.diffusion.training.config import TrainingConfig  # noqa: PLC0415  (pydantic)
     from reconx_ros.diffusion.training.loop import train  # noqa: PLC0415  (torch)
 
     config = TrainingConfig(**{name: value for name, value in options.items() if value is not None})
     with _stoppable() as progress:
-        done = train(data, output, config, resume, device, progress)
+        done = train(data, output, config, resume, device, progress, start)
     click.echo(f"step {done.step} of {config.steps} -> {output}")
 
 
 @command.command()
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Clips not trained on.")
 @click.option("--real", type=click.Path(path_type=Path), help="A bag or folder with poses and depth.")
-@click.option("--model", type=click.Path(path_type=Path), help="Its folder; without it, fills only.")
+@click.option(
+    "--run", "folder", type=click.Path(path_type=Path), help="Its folder; without it, fills only."
+)
+@click.option("--without-structure", is_flag=True, help="Leave the structure branch out.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="For the figures.")
-def validate(data: Path, real: Path | None, model: Path | None, output: Path) -> None:
+def validate(
+    data: Path, real: Path | None, folder: Path | None, without_structure: bool, output: Path
+) -> None:
     """Measure a model beside fills that learn nothing: a table, JSON and contact sheets."""
-    from reconx_ros.diffusion.training.validate import load_model  # noqa: PLC0415  (torch)
+    from reconx_ros.diffusion.training.loading import load_encoder, load_model  # noqa: PLC0415  (torch)
+    from reconx_ros.diffusion.training.loop import ENCODER, MODEL  # noqa: PLC0415
     from reconx_ros.diffusion.training.validate import validate as measure  # noqa: PLC0415
 
+    model = None if folder is None else load_model(folder / MODEL)
+    encoder = None if folder is None or without_structure else load_encoder(folder / ENCODER)
     with shown_progress() as progress:
-        measure(None if model is None else load_model(model), data, real, output, progress)
+        measure(model, data, real, output, progress, encoder)
     click.echo(f"figures -> {output}")
+
+
+@command.command()
+@click.option("--run", "folder", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Clips not trained on.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), required=True, help="Folder of the weights."
+)
+def export(folder: Path, data: Path, output: Path) -> None:
+    """Make weights of a run: averaged, half precision, with calibrated confidence."""
+    from reconx_ros.diffusion import reliability  # noqa: PLC0415  (diffusers)
+    from reconx_ros.diffusion.small.export import export as write  # noqa: PLC0415
+    from reconx_ros.diffusion.small.names import CURVES  # noqa: PLC0415
+    from reconx_ros.diffusion.training.calibrate import calibrate  # noqa: PLC0415
+    from reconx_ros.diffusion.training.loading import load_encoder, load_model  # noqa: PLC0415
+    from reconx_ros.diffusion.training.loop import ENCODER, MODEL  # noqa: PLC0415
+
+    model, encoder = load_model(folder / MODEL), load_encoder(folder / ENCODER)
+    with shown_progress() as progress:
+        curves, tests = calibrate(model, data, folder / "reliability.png", progress)
+    size = write(model, encoder, output)
+    reliability.save(curves, output / CURVES)
+    for name, test in tests.items():
+        click.echo(f"{name}: calibration gap {test['expected_error']:.3f} on clips not fitted to")
+    click.echo(f"{size / 1e6:.1f} MB -> {output}")
 
 
 @command.command()

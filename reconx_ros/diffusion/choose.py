@@ -1,13 +1,19 @@
-"""Which synthesizer films the unseen parts."""
+"""Which synthesizers may film the unseen parts."""
 
 from reconx_ros.diffusion.config import SynthesisConfig
 from reconx_ros.diffusion.protocol import NoSynthesis, Synthesizer
 
 
-def choose_synthesizer(config: SynthesisConfig) -> Synthesizer:
-    """Return the synthesizer that ``config.method`` names; ``auto`` takes the best one available.
+def contenders(config: SynthesisConfig, device: str) -> list[Synthesizer]:
+    """Return the synthesizers that ``config.method`` allows; the last one learns nothing.
 
-    No generative model ships with this version, so ``auto`` is ``none``: the map holds only what
-    the cameras saw.
+    Raises:
+        SynthesisError: weights that were asked for cannot be loaded.
     """
-    return NoSynthesis()
+    if config.method == "none":
+        return [NoSynthesis()]
+    from reconx_ros.diffusion.small.synthesizer import SmallSynthesizer  # noqa: PLC0415  (diffusers)
+
+    small = SmallSynthesizer.load(config.small, device, config.seconds)
+    found: list[Synthesizer] = [small, small.unlearned()]
+    return found[1:] if config.method == "push-pull" else found if config.method == "auto" else found[:1]

@@ -1,14 +1,53 @@
 """Configuration of view synthesis."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from reconx_ros.settings import Settings
 
+Method = Literal["auto", "small", "push-pull", "wan-vace", "none"]
+
+
+class SmallConfig(Settings):
+    """The small model that ships with the package, and how it films."""
+
+    weights: Path | None = Field(None, description="folder of another model; the shipped one by default")
+    width: int = Field(256, ge=32, description="pixels of a generated frame; never more than a keyframe's")
+    references: int = Field(
+        4, ge=1, description="keyframes a frame is filmed from, those that show most of it"
+    )
+    steps: int = Field(1, ge=1, description="1 for the mean; 4 to 10 to draw samples by flow matching")
+    samples: int = Field(1, ge=1, description="samples a frame; what they disagree in lowers confidence")
+    structure_guidance: float = Field(
+        1.0, ge=0, description="strength of the structure tokens; 0 leaves them out"
+    )
+    reference_guidance: float = Field(1.0, ge=0, description="strength of the reference tokens")
+    window: int = Field(8, ge=1, description="frames the model sees at once")
+    overlap: int = Field(2, ge=0, description="frames neighbouring windows share")
+    seed: int = Field(0, ge=0, description="of the noise")
+    bf16: bool = Field(True, description="bfloat16 autocast")
+
+
+class TrustConfig(Settings):
+    """How much a prior must have shown on this run's own keyframes."""
+
+    keyframes: int = Field(
+        4, ge=0, description="keyframes left out one at a time; 0 trusts without looking"
+    )
+    least_gain: float = Field(
+        0.0, description="dB over the push-pull fill in holes from which the model is preferred to it"
+    )
+
 
 class SynthesisConfig(Settings):
     """Step 3: which synthesizer films the unseen parts."""
 
-    method: Literal["auto", "none"] = "auto"
+    method: Method = Field("auto", description="auto measures them on the run's own keyframes")
     frames: int = Field(16, ge=0, description="frames to film between keyframes")
+    seconds: float = Field(
+        60.0, gt=0, description="time budget of all filming; what is done by then is used"
+    )
+    small: SmallConfig = SmallConfig()
+    trust: TrustConfig = TrustConfig()

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
 from reconx_ros.geometry.protocol import PointCloud
-from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.progress import Progress
+from reconx_ros.structure.reference import Reference
 from reconx_ros.structure.trajectory import Trajectory
 
 
@@ -21,24 +21,28 @@ class GeneratedFrame:
     Attributes:
         image: [H, W, 3] uint8 RGB.
         confidence: [H, W] float32 in [0, 1]; 0 where the frame must not teach the map anything.
-        depth: [H, W] float32 metres, NaN where unknown.
+        depth: [H, W] float32 metres, guessed where no view measured it, NaN where unknown.
+        seen: [H, W] bool, true where a real view shows this pixel's surface.
         camera: the pose that was asked for.
     """
 
     image: NDArray[np.uint8]
     confidence: NDArray[np.float32]
     depth: NDArray[np.float32]
+    seen: NDArray[np.bool_]
     camera: Camera
 
 
 class Synthesizer(Protocol):
     """A view synthesizer: none, the shipped small model, Wan-VACE."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As in the configuration and the report."""
 
     def generate(
         self,
-        keyframes: Sequence[Keyframe],
+        references: Sequence[Reference],
         cloud: PointCloud,
         trajectory: Trajectory,
         progress: Progress,
@@ -46,7 +50,7 @@ class Synthesizer(Protocol):
         """Film ``trajectory`` given what was seen.
 
         Args:
-            keyframes: the real views (references).
+            references: the real views with their depth.
             cloud: the global point cloud, the structure condition.
             trajectory: the cameras wanted.
             progress: told about each step; asked whether to stop.
@@ -58,6 +62,14 @@ class Synthesizer(Protocol):
             SynthesisError: the model cannot be loaded or run; the observed map stays usable.
         """
 
+    def believed(self, said: NDArray[np.float32], right: NDArray[np.bool_]) -> "Synthesizer":
+        """Return the synthesizer with its confidence corrected by what was found of it.
+
+        Args:
+            said: [N] confidences it gave.
+            right: [N], whether the colour was right.
+        """
+
 
 class NoSynthesis:
     """Generate nothing: the map holds only what was seen."""
@@ -66,10 +78,14 @@ class NoSynthesis:
 
     def generate(
         self,
-        keyframes: Sequence[Keyframe],
+        references: Sequence[Reference],
         cloud: PointCloud,
         trajectory: Trajectory,
         progress: Progress,
     ) -> tuple[GeneratedFrame, ...]:
         """Return no frames."""
         return ()
+
+    def believed(self, said: NDArray[np.float32], right: NDArray[np.bool_]) -> "NoSynthesis":
+        """Return itself: it claims nothing."""
+        return self

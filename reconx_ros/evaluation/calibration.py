@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reconx_ros.diffusion.reliability import COLOUR_TOLERANCE
 from reconx_ros.evaluation.metrics import Image
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.splatting.gaussians import GaussianMap
@@ -19,7 +20,6 @@ from reconx_ros.splatting.initialise import SH_C0
 from reconx_ros.splatting.rasterize import Backend, render_view
 
 DEPTH_TOLERANCE = 0.05
-COLOUR_TOLERANCE = 0.1
 BINS = 10
 SHOWN = 0.5
 """Alpha from which a pixel shows the map."""

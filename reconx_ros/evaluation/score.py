@@ -21,6 +21,7 @@ class Score:
         psnr_covered: dB over the pixels the inputs cover; NaN where they cover none.
         ssim_covered: over the pixels the inputs cover.
         flip_covered: over the pixels the inputs cover.
+        psnr_uncovered: dB over the pixels no input saw; NaN where they cover all.
         psnr_colour_corrected: dB over the covered pixels after an affine fit of each channel, which
             takes out the exposure of the held-out frame.
     """
@@ -31,6 +32,7 @@ class Score:
     psnr_covered: float
     ssim_covered: float
     flip_covered: float
+    psnr_uncovered: float
     psnr_colour_corrected: float
 
     def json(self) -> dict[str, float | None]:
@@ -49,6 +51,7 @@ def score(image: Image, truth: Image, covered: Mask) -> tuple[Score, Image]:
         psnr_covered=psnr(image, truth, covered),
         ssim_covered=ssim(image, truth, covered),
         flip_covered=masked_mean(difference, covered),
+        psnr_uncovered=psnr(image, truth, ~covered),
         psnr_colour_corrected=psnr(corrected, truth, covered),
     )
     return figures, difference

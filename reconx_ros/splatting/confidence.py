@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
 from reconx_ros.splatting.gaussians import Floats
@@ -41,10 +42,17 @@ class Residuals:
     depth: torch.Tensor
 
 
-def map_confidences(point_confidence: Floats, evidence: Floats) -> Floats:
-    """Return c [N] in [0, 1] of c_point [N] and the evidence n [N] >= 0."""
-    point = np.clip(point_confidence, 0, 1) ** POINT_POWER
-    confidence = point * (1 - np.exp2(-BITS * np.maximum(evidence, 0)))
+def map_confidences(
+    point_confidence: Floats, evidence: Floats, generated: NDArray[np.bool_] | None = None
+) -> Floats:
+    """Return c [N] in [0, 1] of c_point [N] and the evidence n [N] >= 0.
+
+    A Gaussian that was imagined where no view looks (``generated``, n = 0) has what it was given.
+    """
+    point = np.clip(point_confidence, 0, 1)
+    confidence = point**POINT_POWER * (1 - np.exp2(-BITS * np.maximum(evidence, 0)))
+    if generated is not None:
+        confidence = np.where(generated, np.maximum(confidence, point), confidence)
     return np.asarray(confidence, np.float32)
 
 

@@ -78,6 +78,15 @@ class SplattingConfig(Settings):
     pseudo_views: int = Field(1, ge=0, description="reprojected views between neighbouring real ones")
     pseudo_until: int = Field(6, ge=0, description="most real views with which reprojected ones still help")
     pseudo_weight: float = Field(0.3, ge=0, le=1, description="weight of their most certain pixels")
+    generated_share: float = Field(
+        0.5, ge=0, le=1, description="largest share of the steps that go to generated views"
+    )
+    generated_weight: float = Field(
+        1.0, ge=0, description="weight of a generated pixel of confidence 1 where no view has looked"
+    )
+    generated_seen: float = Field(
+        0.0, ge=0, description="the same where a view has: a share of ``generated_weight``"
+    )
     initial: InitialisationConfig = InitialisationConfig()
     rates: LearningRates = LearningRates()
     limits: LimitsConfig = LimitsConfig()

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from reconx_ros.camera import Camera
+from reconx_ros.diffusion.protocol import GeneratedFrame
 from reconx_ros.geometry.protocol import GENERATED, GeometryEstimate
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.splatting.config import SplattingConfig
@@ -28,6 +30,9 @@ EXPLAINED = 0.5
 GUESSED = 0.1
 """Confidence, in [0, 1], of a Gaussian whose depth was guessed."""
 
+LEAST_CONFIDENCE = 0.1
+"""Confidence of a generated pixel below which it is not worth a Gaussian."""
+
 FEWEST = 8
 """Pixels of known depth below which nothing is guessed."""
 
@@ -38,6 +43,26 @@ def grown(gaussians: GaussianMap, estimate: GeometryEstimate, config: SplattingC
         return gaussians
     for keyframe, pointmap in zip(estimate.keyframes, estimate.pointmaps, strict=True):
         new = unexplained(gaussians, keyframe, pointmap_depth(pointmap, keyframe), config)
+        gaussians = GaussianMap.concatenate(gaussians, new)
+    return gaussians
+
+
+def imagined(
+    gaussians: GaussianMap, frames: Sequence[GeneratedFrame], config: SplattingConfig
+) -> GaussianMap:
+    """Return ``gaussians`` with more where a generated frame shows what no view saw, frame after frame.
+
+    Colour, depth and confidence are those of the frame, the latter times ``GUESSED`` at most: nobody has
+    seen that anything is there.
+    """
+    if config.guess_stride == 0:
+        return gaussians
+    for frame in frames:
+        hole = render_view(gaussians, frame.camera, config.rasterizer)[2] < EXPLAINED
+        chosen = hole & ~frame.seen & np.isfinite(frame.depth) & (frame.confidence >= LEAST_CONFIDENCE)
+        chosen &= _grid(hole.shape, config.guess_stride)
+        certain = GUESSED * frame.confidence[chosen]
+        new = _facing(frame.camera, frame.image, frame.depth, chosen, certain, gaussians.sh_degree, config)
         gaussians = GaussianMap.concatenate(gaussians, new)
     return gaussians
 
@@ -66,13 +91,20 @@ def unexplained(
     chosen = hole & _grid(hole.shape, config.guess_stride)
     if not chosen.any() or np.isfinite(known).sum() < FEWEST:
         return gaussians.select(np.empty(0, np.intp))
-    return _facing(keyframe, _filled(known), chosen, gaussians.sh_degree, config)
+    certain = np.full(np.count_nonzero(chosen), GUESSED, np.float32)
+    filled = _filled(known)
+    return _facing(keyframe.camera, keyframe.image, filled, chosen, certain, gaussians.sh_degree, config)
 
 
 def _facing(
-    keyframe: Keyframe, depth: Floats, chosen: NDArray[np.bool_], degree: int, config: SplattingConfig
+    camera: Camera,
+    image: NDArray[np.uint8],
+    depth: Floats,
+    chosen: NDArray[np.bool_],
+    confidence: Floats,
+    degree: int,
+    config: SplattingConfig,
 ) -> GaussianMap:
-    camera = keyframe.camera
     points = camera.unproject(depth)[chosen]
     deviation = depth[chosen] / np.float32(camera.intrinsics[0, 0]) * config.guess_stride
     normals = (camera.centre - points).astype(np.float32)
@@ -83,8 +115,8 @@ def _facing(
         log_scales=log_scales,
         quaternions_wxyz=disc_quaternions(normals),
         opacity_logits=logits,
-        sh=harmonics(keyframe.image[chosen], degree),
-        confidence=np.full(len(points), GUESSED, np.float32),
+        sh=harmonics(image[chosen], degree),
+        confidence=confidence.astype(np.float32),
         provenance=np.full(len(points), GENERATED, np.uint8),
     )
 

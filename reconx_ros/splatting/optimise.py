@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
+from reconx_ros.geometry.protocol import GENERATED
 from reconx_ros.progress import Progress, Silent
 from reconx_ros.splatting.adam import Rates
 from reconx_ros.splatting.appearance import Appearance
@@ -170,7 +171,7 @@ class GaussianOptimiser:
         confidence = self._state.point_confidence
         if len(self._views):
             evidence = self._views.evidence(self._state.parameters, evidence_views)
-            confidence = map_confidences(confidence, evidence)
+            confidence = map_confidences(confidence, evidence, self._state.provenance == GENERATED)
         return self._state.snapshot(confidence)
 
     def appearance(self, views: Sequence[int] | None = None) -> Appearance:

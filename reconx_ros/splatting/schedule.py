@@ -1,5 +1,7 @@
 """Which view is trained on next: shuffled epochs, and more of what is new."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -7,21 +9,25 @@ class ViewSchedule:
     """Deterministic order of views for a seed.
 
     Views are drawn in shuffled epochs. After views are added to others, the share ``new_share`` of
-    the draws comes from the added ones; it fades to their natural share over ``FADE`` epochs.
+    the draws comes from the added ones; it fades to their natural share over ``FADE`` epochs. At most
+    the share ``generated_share`` of an epoch are generated views, in turn; real ones are all in it.
     """
 
     FADE = 10
 
-    def __init__(self, seed: int, new_share: float) -> None:
+    def __init__(self, seed: int, new_share: float, generated_share: float = 1.0) -> None:
         self._random = np.random.default_rng(seed)
-        self._share = new_share
+        self._share, self._generated_share = new_share, generated_share
+        self._generated: list[int] = []
+        self._turn: list[int] = []
         self._count = 0
         self._queue: list[int] = []
         self._new: list[int] = []
         self._left = 0
 
-    def add(self, count: int) -> None:
-        """Add ``count`` views behind those known."""
+    def add(self, count: int, generated: Sequence[int] = ()) -> None:
+        """Add ``count`` views behind those known, of which those at places ``generated`` are generated."""
+        self._generated += [self._count + place for place in generated]
         if self._count:
             self._new = list(range(self._count, self._count + count))
             self._left = self.FADE * (self._count + count)
@@ -32,6 +38,8 @@ class ViewSchedule:
         """Drop all views but these; they are counted anew in this order."""
         place = {view: index for index, view in enumerate(views)}
         self._new = [place[view] for view in self._new if view in place]
+        self._generated = [place[view] for view in self._generated if view in place]
+        self._turn = []
         self._left = self._left if self._new else 0
         self._count, self._queue = len(views), []
 
@@ -43,5 +51,19 @@ class ViewSchedule:
             if self._random.random() < fading:
                 return int(self._random.choice(self._new))
         if not self._queue:
-            self._queue = self._random.permutation(self._count).tolist()
+            self._queue = self._random.permutation(self._epoch()).tolist()
         return self._queue.pop()
+
+    def _epoch(self) -> list[int]:
+        """Return the views of the next epoch: all real ones, and the generated ones whose turn it is."""
+        real = self._count - len(self._generated)
+        most = len(self._generated)
+        if real and self._generated_share < 1:
+            most = round(real * self._generated_share / (1 - self._generated_share))
+        if most >= len(self._generated):
+            return list(range(self._count))
+        if len(self._turn) < most:
+            self._turn = [*self._turn, *self._random.permutation(self._generated).tolist()]
+        chosen, self._turn = self._turn[:most], self._turn[most:]
+        made = set(self._generated)
+        return [view for view in range(self._count) if view not in made] + chosen

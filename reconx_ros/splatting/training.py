@@ -36,7 +36,7 @@ class TrainingSet:
         self.cameras: list[Camera] = []
         self.targets: list[Target] = []
         self.exposures = Exposures(device, config.rates.exposure)
-        self.schedule = ViewSchedule(config.seed, config.new_view_share)
+        self.schedule = ViewSchedule(config.seed, config.new_view_share, config.generated_share)
         self.ignored = 0
         self._factory = TargetFactory(config, device)
         self._backend = config.rasterizer
@@ -66,7 +66,7 @@ class TrainingSet:
             self.targets += [target for _, target in used]
             self._evidence += [None] * len(used)
             self.exposures.add(len(used))
-            self.schedule.add(len(used))
+            self.schedule.add(len(used), [place for place, real in enumerate(observed) if not real])
 
     def keep(self, views: list[int]) -> None:
         """Drop all views but these, in this order."""

@@ -7,6 +7,7 @@ import numpy as np
 from reconx_ros.diffusion.protocol import GeneratedFrame
 from reconx_ros.geometry.protocol import GENERATED, OBSERVED, GeometryEstimate, PointMap
 from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.splatting.config import SplattingConfig
 from reconx_ros.splatting.gaussians import Floats
 from reconx_ros.splatting.view import TrainingView
 
@@ -28,18 +29,24 @@ def observed_view(keyframe: Keyframe, pointmap: PointMap) -> TrainingView:
     )
 
 
-def generated_views(frames: Iterable[GeneratedFrame]) -> list[TrainingView]:
-    """Return a view for each generated frame, with its confidence in [0, 1] as the weight."""
-    return [
-        TrainingView(
+def generated_views(frames: Iterable[GeneratedFrame], config: SplattingConfig) -> list[TrainingView]:
+    """Return a view for each generated frame.
+
+    The weight of a pixel is its confidence in [0, 1] times ``config.generated_weight``, and times
+    ``config.generated_seen`` where a real view shows its surface: that one is a better teacher.
+    """
+    views = []
+    for frame in frames:
+        share = np.where(frame.seen, np.float32(config.generated_seen), np.float32(1))
+        view = TrainingView(
             camera=frame.camera,
             image=frame.image.astype(np.float32) / np.float32(255),
-            confidence=frame.confidence.astype(np.float32),
+            confidence=(frame.confidence * share * config.generated_weight).astype(np.float32),
             depth=frame.depth.astype(np.float32),
             provenance=GENERATED,
         )
-        for frame in frames
-    ]
+        views.append(view)
+    return views
 
 
 def pointmap_depth(pointmap: PointMap, keyframe: Keyframe) -> Floats:

@@ -30,3 +30,10 @@ def composite(render: ConditioningRender, preference: Tensor | None = None) -> t
         weight = weight * (preference[..., None, None, None] + 1e-6)
     image = (render.color * weight).sum(dim=2) / weight.sum(dim=2).clamp(min=1e-12)
     return image, shown.amax(dim=2)
+
+
+def front_depth(render: ConditioningRender) -> tuple[Tensor, Tensor]:
+    """Return the depth of the nearest covered surface and a mask of where there is one, [B, F, 1, H, W]."""
+    depth = torch.where(render.coverage > 0, render.depth, torch.inf).amin(dim=2)
+    known = torch.isfinite(depth)
+    return torch.where(known, depth, 0.0), known.to(depth.dtype)

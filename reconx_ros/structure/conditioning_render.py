@@ -1,6 +1,6 @@
 """What the references show along a path, each reference apart."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -55,17 +55,20 @@ class ConditioningRender:
             guessed=torch.zeros_like(self.guessed),
         )
 
-    def cropped(self) -> "ConditioningRender":
-        """Return the render without its margins."""
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "ConditioningRender":
+        """Return the render with ``change`` applied to each of its five images."""
         return replace(
             self,
-            color=self.crop(self.color),
-            coverage=self.crop(self.coverage),
-            depth=self.crop(self.depth),
-            confidence=self.crop(self.confidence),
-            guessed=self.crop(self.guessed),
-            margin=(0, 0),
+            color=change(self.color),
+            coverage=change(self.coverage),
+            depth=change(self.depth),
+            confidence=change(self.confidence),
+            guessed=change(self.guessed),
         )
+
+    def cropped(self) -> "ConditioningRender":
+        """Return the render without its margins."""
+        return replace(self.mapped(self.crop), margin=(0, 0))
 
     def crop(self, image: Tensor) -> Tensor:
         """Cut the margins off any [..., H, W] tensor of the render's size."""

@@ -11,7 +11,7 @@ from reconx_ros.diffusion.small.blend import CENTRE, basis, basis_count, blend, 
 from reconx_ros.diffusion.small.layers import GuidedAttention, TemporalAttention
 from reconx_ros.diffusion.small.model import SmallModel
 from reconx_ros.diffusion.small.observation import Observation, middle_exposure
-from reconx_ros.diffusion.training.loop import observation_of
+from reconx_ros.diffusion.training.inputs import observation_of
 from reconx_ros.diffusion.training.records import Example
 from reconx_ros.structure.encoder import EncoderConfig, StructureEncoder, StructureTokens
 from reconx_ros.structure.exposure import Exposure

@@ -2,21 +2,23 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from reconx_ros.diffusion.small.blend import cropped
 from reconx_ros.diffusion.small.model import Prediction, SmallModel
+from reconx_ros.diffusion.small.sampling import NOISE
 from reconx_ros.diffusion.training.augment import exchanged, mirrored, recolored
 from reconx_ros.diffusion.training.config import TrainingConfig
+from reconx_ros.diffusion.training.inputs import POINT_STRIDE, disturbed, observation_of, points_of
 from reconx_ros.diffusion.training.loop import (
     LOG,
     MODEL,
     begin,
-    frames_of_step,
     measure,
-    observation_of,
+    parts_of_step,
     rate,
     train,
 )
@@ -90,7 +92,7 @@ def test_exchanged_references_and_colours_change_nothing_else(example: Example) 
 
 
 def test_single_frames_are_those_of_the_clip(store: ClipStore) -> None:
-    clip, frame = store[1], store.frame(1 * store.frames + 1)
+    clip, frame = store[1], store.part(1, slice(1, 2))
     assert frame["truth"].shape[0] == 1
     torch.testing.assert_close(frame["truth"][0], clip["truth"][1])
     torch.testing.assert_close(frame["reference_color"], clip["reference_color"])
@@ -127,28 +129,31 @@ def test_the_loss_of_the_truth_and_of_the_fill(example: Example) -> None:
 def test_one_example_is_learned_by_heart(store: ClipStore) -> None:
     config = TrainingConfig(steps=150, widths=(8, 16, 16, 16), learning_rate=6e-3, warm_up=5, bf16=False)
     training = begin(config, "cpu")
-    example = unpack([store.frame(1)])
+    example, luck = unpack([store.part(0, slice(1, 2))]), torch.Generator().manual_seed(0)
     for step in range(config.steps):
-        done = measure(training.model, example, bf16=False)
+        done = measure(training, example, config, luck)
         for group in training.optimiser.param_groups:
             group["lr"] = rate(step, config)
         training.optimiser.zero_grad()
         done.total.backward()
         training.optimiser.step()
-    done = measure(training.model, example, bf16=False)
+    done = measure(training, example, config, luck)
     assert float(done.holes_db) > 3.0
     assert float(done.covered_db) > 0.5
 
 
+@pytest.mark.parametrize("more", [{}, {"frames": 2, "flow": 0.5, "structure": True, "drop": 0.3}])
 def test_going_on_is_the_same_as_not_stopping(
-    clip_folder: Path, tiny: TrainingConfig, tmp_path: Path
+    clip_folder: Path, tiny: TrainingConfig, tmp_path: Path, more: dict[str, Any]
 ) -> None:
+    tiny = tiny.model_copy(update=more)
     whole = train(clip_folder, tmp_path / "whole", tiny, False, "cpu", Silent())
     half = train(clip_folder, tmp_path / "parts", tiny, False, "cpu", StopAfter(2))
     assert half.step == 2
     resumed = train(clip_folder, tmp_path / "parts", tiny, True, "cpu", Silent())
     assert resumed.step == whole.step == 4
-    for (name, one), other in zip(whole.model.named_parameters(), resumed.model.parameters(), strict=True):
+    assert (whole.encoder is not None) == bool(more)
+    for (name, one), (_, other) in zip(whole.named(), resumed.named(), strict=True):
         torch.testing.assert_close(other, one, atol=0, rtol=0, msg=name)
         torch.testing.assert_close(resumed.average[name], whole.average[name], atol=0, rtol=0)
     assert (tmp_path / "whole" / LOG).read_text().startswith("step,loss")
@@ -168,13 +173,66 @@ def test_the_saved_model_is_the_average(clip_folder: Path, tiny: TrainingConfig,
         train(clip_folder, tmp_path, tiny, True, "cpu", Silent())
 
 
+def test_a_run_begins_with_the_weights_of_another(
+    clip_folder: Path, tiny: TrainingConfig, tmp_path: Path
+) -> None:
+    first = train(clip_folder, tmp_path / "first", tiny, False, "cpu", Silent())
+    guided = tiny.model_copy(update={"structure": True})
+    second = begin(guided, "cpu", tmp_path / "first")
+    assert second.step == 0
+    for name, value in second.model.named_parameters():
+        torch.testing.assert_close(value.detach(), first.average[name], atol=0, rtol=0)
+    done = train(clip_folder, tmp_path / "second", guided, False, "cpu", Silent(), tmp_path / "first")
+    third = begin(guided, "cpu", tmp_path / "second")
+    assert done.encoder is not None
+    assert third.encoder is not None
+    for name, value in third.encoder.named_parameters():
+        torch.testing.assert_close(value.detach(), done.average[f"encoder.{name}"], atol=0, rtol=0)
+
+
+def test_points_project_to_the_pixels_they_come_from(example: Example) -> None:
+    cloud = points_of(example)
+    depth = example.reference_depth[:, 0, 0, ::POINT_STRIDE, ::POINT_STRIDE].flatten(1)
+    count = depth.shape[1]
+    local = torch.linalg.inv(example.reference_pose[:, 0]) @ torch.cat(
+        [cloud.points[:, :count].double(), torch.ones(len(depth), count, 1).double()], -1
+    ).transpose(1, 2)
+    pixels = example.intrinsics @ local[:, :3]
+    known = cloud.mask[:, :count]
+    torch.testing.assert_close(known, depth > 0)
+    torch.testing.assert_close(pixels[:, 2][known].float(), depth[known], atol=1e-4, rtol=0)
+    width = -(-example.truth.shape[-1] // POINT_STRIDE)
+    column = (torch.arange(count) % width * POINT_STRIDE).expand(len(depth), -1)
+    torch.testing.assert_close(
+        (pixels[:, 0] / pixels[:, 2])[known].float(), column[known].float(), atol=1e-3, rtol=0
+    )
+
+
+def test_noise_enters_where_something_is_unknown(example: Example) -> None:
+    seen = observation_of(example)
+    noisy, time = disturbed(seen, example.truth, torch.Generator().manual_seed(0))
+    assert noisy.shape == seen.base.shape
+    assert ((time >= 0) & (time <= 1)).all()
+    truth = example.truth - cropped(seen.base, seen.margin)
+    share = time.view(-1, 1, 1, 1, 1)
+    off = (cropped(noisy, seen.margin) - (1 - share) * truth) / (share * NOISE)
+    doubt = cropped(seen.uncertainty, seen.margin)
+    holes = (doubt > 0.5).expand_as(off)
+    assert float((off / doubt)[holes].std()) == pytest.approx(1.0, abs=0.05)
+    assert (off[(doubt == 0).expand_as(off)].abs() < 1e-4).all()
+
+
 def test_an_epoch_shows_every_clip_once(store: ClipStore) -> None:
     config = TrainingConfig(batch=2)
     clips = len(store)
-    shown = [frame for step in range(clips) for frame in frames_of_step(store, config, step)]
+    parts = [part for step in range(clips) for part in parts_of_step(store, config, step)]
+    shown = [(clip, frames.start) for clip, frames in parts]
     first, second = shown[:clips], shown[clips:]
-    assert sorted(frame // store.frames for frame in first) == list(range(clips))
+    assert sorted(clip for clip, _ in first) == list(range(clips))
     assert not set(first) & set(second)
+    assert all(frames.stop - frames.start == 1 for _, frames in parts)
+    whole = parts_of_step(store, TrainingConfig(batch=2, frames=8), 0)
+    assert [frames for _, frames in whole] == [slice(0, store.frames)] * 2
 
 
 def test_the_learning_rate_rises_then_falls() -> None:

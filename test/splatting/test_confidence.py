@@ -85,3 +85,11 @@ def test_perfect_render_has_no_residual_and_unknown_depth_none() -> None:
     assert off.depth[render.alpha > 0.1].mean() == pytest.approx(0.2, rel=1e-3)
     assert (off.depth[render.alpha <= 0.1] == 0).all()
     assert residuals(render.color, render.color, render.depth, render.alpha, None).depth.max() == 0
+
+
+def test_what_was_imagined_keeps_what_it_was_given_where_no_view_looks() -> None:
+    point, evidence = np.full(4, 0.05, np.float32), np.float32([0, 0, 2, 2])
+    generated = np.array([True, False, True, False])
+    found = map_confidences(point, evidence, generated)
+    np.testing.assert_allclose(found[:2], [0.05, 0])
+    assert found[2] == found[3] > 0.3

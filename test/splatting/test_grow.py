@@ -1,15 +1,21 @@
 """A slanted wall of known texture, seen by one camera that misses the depth of a patch."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from reconx_ros.camera import Camera
-from reconx_ros.geometry.protocol import GENERATED, PointCloud
+from reconx_ros.diffusion.protocol import GeneratedFrame
+from reconx_ros.geometry.protocol import GENERATED, OBSERVED, PointCloud
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.splatting.config import SplattingConfig
 from reconx_ros.splatting.gaussians import GaussianMap
-from reconx_ros.splatting.grow import GUESSED, unexplained
+from reconx_ros.splatting.grow import GUESSED, imagined, unexplained
 from reconx_ros.splatting.initialise import initialise
+from reconx_ros.splatting.optimise import GaussianOptimiser
 from reconx_ros.splatting.rasterize import render_view
+from reconx_ros.splatting.view import TrainingView
+from reconx_ros.splatting.views import generated_views
 
 WIDTH, HEIGHT = 64, 48
 HOLE = np.zeros((HEIGHT, WIDTH), bool)
@@ -82,3 +88,62 @@ def test_without_any_depth_nothing_is_guessed() -> None:
     elsewhere.means[:, 2] -= 10  # behind the camera
     nothing = np.full_like(truth, np.nan)
     assert len(unexplained(elsewhere, keyframe, nothing, config)) == 0
+
+
+def filmed(keyframe: Keyframe, depth: np.ndarray, seen: np.ndarray) -> GeneratedFrame:
+    confidence = np.full(depth.shape, 0.5, np.float32)
+    confidence[:, :22] = 0.01
+    return GeneratedFrame(keyframe.image, confidence, depth, seen, keyframe.camera)
+
+
+def test_what_a_generated_frame_shows_enters_the_map_where_nobody_looked() -> None:
+    keyframe, truth = wall()
+    measured = np.where(HOLE, np.nan, truth).astype(np.float32)
+    config = SplattingConfig(guess_stride=1)
+    before = mapped(keyframe, measured, config)
+    frame = filmed(keyframe, truth, ~HOLE)
+    after = imagined(before, [frame], config)
+    new = after.select(np.arange(len(before), len(after)))
+    pixels, depth = keyframe.camera.project(new.means.astype(np.float64))
+    column, row = np.rint(pixels).astype(int).T
+    assert HOLE[row, column].all()
+    assert column.min() >= 22  # what is hardly believed is left out
+    assert len(new) > 0.7 * HOLE[:, 22:].sum()
+    np.testing.assert_allclose(depth, truth[row, column], rtol=1e-4)
+    assert (new.provenance == GENERATED).all()
+    np.testing.assert_allclose(new.confidence, 0.5 * GUESSED, rtol=1e-6)
+    again = imagined(after, [frame], config)
+    assert len(again) - len(after) < 0.1 * len(new)  # a second frame of the same adds next to nothing
+    assert len(imagined(before, [filmed(keyframe, truth, np.ones_like(HOLE))], config)) == len(before)
+
+
+def test_observed_beats_generated() -> None:
+    """A wall imagined in front of the real one goes as soon as a view measures through it."""
+    keyframe, truth = wall()
+    near = (0.6 * truth).astype(np.float32)
+    config = SplattingConfig(guess_stride=1)
+    measured = np.where(HOLE, np.nan, truth).astype(np.float32)
+    before = mapped(keyframe, measured, config)
+    wrong = imagined(before, [filmed(keyframe, near, ~HOLE)], config)
+    optimiser = GaussianOptimiser(wrong, config, "cpu")
+    view = TrainingView(
+        keyframe.camera, keyframe.image / np.float32(255), np.ones_like(measured), measured, OBSERVED
+    )
+    optimiser.add_views([view])
+    optimiser.prune()
+    kept = optimiser.gaussians(evidence_views=0)
+    assert np.count_nonzero(kept.provenance == GENERATED) > 0.9 * (len(wrong) - len(before))
+    optimiser.add_views([replace(view, depth=truth)])  # later the sensor sees into the hole
+    optimiser.prune()
+    kept = optimiser.gaussians(evidence_views=0)
+    assert np.count_nonzero(kept.provenance == GENERATED) == 0
+    assert np.count_nonzero(kept.provenance == OBSERVED) == len(before)
+
+
+def test_a_generated_view_teaches_by_its_confidence_where_no_view_looked() -> None:
+    keyframe, truth = wall()
+    config = SplattingConfig(generated_weight=0.5, generated_seen=0.2)
+    (view,) = generated_views([filmed(keyframe, truth, ~HOLE)], config)
+    assert view.provenance == GENERATED
+    np.testing.assert_allclose(view.confidence[20, 30], 0.25)
+    np.testing.assert_allclose(view.confidence[40, 60], 0.05)

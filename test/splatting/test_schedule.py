@@ -28,3 +28,23 @@ def test_new_views_come_more_often_at_first_only() -> None:
     assert early[9] > 20
     assert late[9] <= 11
     assert min(early[view] for view in range(9)) >= 4
+
+
+def test_generated_views_take_turns_and_at_most_their_share() -> None:
+    schedule = ViewSchedule(0, 0.0, generated_share=1 / 3)
+    schedule.add(4)
+    schedule.add(10, range(10))
+    drawn = [schedule.draw() for _ in range(6 * 10)]
+    epochs = [drawn[at : at + 6] for at in range(0, 60, 6)]
+    assert all(sum(view >= 4 for view in epoch) == 2 for epoch in epochs)
+    assert all({0, 1, 2, 3} < set(epoch) for epoch in epochs)
+    counts = Counter(view for view in drawn if view >= 4)
+    assert set(counts.values()) == {2}
+    schedule.keep([0, 1, 4, 5])
+    assert sum(view >= 2 for view in (schedule.draw() for _ in range(30))) == 10
+
+
+def test_few_generated_views_are_in_every_epoch() -> None:
+    schedule = ViewSchedule(0, 0.0, generated_share=0.5)
+    schedule.add(5, [3, 4])
+    assert sorted(schedule.draw() for _ in range(5)) == [0, 1, 2, 3, 4]

@@ -88,6 +88,7 @@ class SmallModel(ModelMixin, ConfigMixin):  # type: ignore[misc]
         structure: StructureTokens | None = None,
         residual: Tensor | None = None,
         timestep: Tensor | None = None,
+        references: Tensor | None = None,
     ) -> Prediction:
         """Predict the clean frames.
 
@@ -97,21 +98,28 @@ class SmallModel(ModelMixin, ConfigMixin):  # type: ignore[misc]
             residual: [B, F, 3, H, W] noisy residual to ``observation.base`` (flow matching); nothing
                 where not given, and then the prediction is the mean.
             timestep: [B] in [0, 1], 1 for pure noise and where not given.
+            references: [B] bool, which clips may attend to their references; all where not given.
         """
         clips, frames = observation.base.shape[:2]
         noise = torch.zeros_like(observation.base) if residual is None else residual
         planes = torch.cat([observation.planes, noise], 2).flatten(0, 1)
         when = torch.ones(clips, device=planes.device) if timestep is None else timestep
         time = repeated(self.time(sinusoids(when, self.config.time_width)), frames)
-        tokens = self._tokens(observation, structure, frames)
+        tokens = self._tokens(observation, structure, frames, references)
         features = self.unet(planes, time, observation.points, tokens, frames)
         out = self.head(features).float()
         return self._composed(observation, cropped(out, observation.margin))
 
     def _tokens(
-        self, observation: Observation, structure: StructureTokens | None, frames: int
+        self,
+        observation: Observation,
+        structure: StructureTokens | None,
+        frames: int,
+        attended: Tensor | None,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         references = self.reference_encoder(observation.reference_planes, observation.reference_points)
+        if attended is not None:
+            references = references * attended[:, None, None]
         if structure is None:
             return repeated(references, frames), None, None
         change = observation.frame @ torch.linalg.inv(structure.normalised_from_world)

@@ -28,6 +28,7 @@ class Observation:
         taken: [B, F, R, 3, H, W] each as it was taken, laid over ``base``.
         planes: [B, F, 7 R + 5, H, W] input of the network.
         uncertainty: [B, F, 1, H, W] (``structure.uncertainty``).
+        distance: [B, F, 1, H, W] along the optical axis, guessed where unknown.
         points: [B, F, 3, H, W] where each pixel probably lies, in the normalised frame.
         reference_planes: [B, R, 5, h, w] colour, inverse depth, and whether that is known.
         reference_points: [B, R, 3, h, w] in the normalised frame.
@@ -40,6 +41,7 @@ class Observation:
     taken: Tensor
     planes: Tensor
     uncertainty: Tensor
+    distance: Tensor
     points: Tensor
     reference_planes: Tensor
     reference_points: Tensor
@@ -60,7 +62,7 @@ def middle_exposure(exposure: Exposure) -> Exposure:
 
 def observe(
     render: ConditioningRender,
-    exposure: Exposure,
+    bright: ConditioningRender,
     reference_color: Tensor,
     reference_depth: Tensor,
     intrinsics: Tensor,
@@ -71,7 +73,7 @@ def observe(
 
     Args:
         render: colours as taken.
-        exposure: what brings all references to one exposure.
+        bright: the same at the references' middle exposure.
         reference_color: [B, R, 3, h, w] in [0, 1].
         reference_depth: [B, R, 1, h, w], 0 where unknown.
         intrinsics: [B, 3, 3] of all images, without margin.
@@ -79,7 +81,6 @@ def observe(
         target_pose: [B, F, 4, 4].
     """
     with torch.no_grad():
-        bright = render.exposed(middle_exposure(exposure))
         image, mask = composite(bright)
         inverse = torch.where(bright.depth > 0, 1 / bright.depth.clamp(min=1e-6), 0.0)
         nearest = inverse.amax(2)
@@ -105,7 +106,17 @@ def observe(
         seen = torch.where(known, scale[:, :, None] / reference_depth.clamp(min=1e-6), 0.0)
         own = torch.cat([2 * reference_color - 1, seen.clamp(max=FURTHEST), known.float()], 2)
         return Observation(
-            base, matched, taken, planes, uncertainty, points, own, reference_points, frame, render.margin
+            base,
+            matched,
+            taken,
+            planes,
+            uncertainty,
+            far,
+            points,
+            own,
+            reference_points,
+            frame,
+            render.margin,
         )
 
 

@@ -1,13 +1,12 @@
 """Examples in other guises: mirrored, references exchanged, colours permuted and scaled."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
 from reconx_ros.diffusion.training.records import Example
-from reconx_ros.structure.conditioning_render import ConditioningRender
 from reconx_ros.structure.exposure import Exposure
 
 
@@ -29,7 +28,7 @@ def mirrored(example: Example) -> Example:
     intrinsics[:, 0, 2] = example.truth.shape[-1] - 1 - intrinsics[:, 0, 2]
     return replace(
         example,
-        render=_images(example.render, lambda image: image.flip(-1)),
+        render=example.render.mapped(lambda image: image.flip(-1)),
         reference_color=example.reference_color.flip(-1),
         reference_depth=example.reference_depth.flip(-1),
         intrinsics=intrinsics,
@@ -44,7 +43,7 @@ def exchanged(example: Example, order: Sequence[int]) -> Example:
     rows, exposure = list(order), example.exposure
     return replace(
         example,
-        render=_images(example.render, lambda image: image[:, :, rows]),
+        render=example.render.mapped(lambda image: image[:, :, rows]),
         exposure=Exposure(exposure.gain[:, rows], exposure.bias[:, rows], exposure.matched[:, rows]),
         reference_color=example.reference_color[:, rows],
         reference_depth=example.reference_depth[:, rows],
@@ -62,15 +61,4 @@ def recolored(example: Example, order: Sequence[int]) -> Example:
         exposure=Exposure(exposure.gain[..., rows], exposure.bias[..., rows], exposure.matched),
         reference_color=example.reference_color[:, :, rows],
         truth=example.truth[:, :, rows],
-    )
-
-
-def _images(render: ConditioningRender, change: Callable[[Tensor], Tensor]) -> ConditioningRender:
-    return replace(
-        render,
-        color=change(render.color),
-        coverage=change(render.coverage),
-        depth=change(render.depth),
-        confidence=change(render.confidence),
-        guessed=change(render.guessed),
     )

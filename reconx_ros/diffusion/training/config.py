@@ -9,7 +9,18 @@ class TrainingConfig(Settings):
     """How the small model is trained."""
 
     steps: int = Field(20_000, ge=1, description="optimiser steps in all")
-    batch: int = Field(8, ge=1, description="frames a step, each of another clip")
+    batch: int = Field(8, ge=1, description="clips a step")
+    frames: int = Field(1, ge=1, description="frames of each clip; above 1 the temporal layers learn")
+    flow: float = Field(
+        0.0, ge=0, le=1, description="share of steps that learn flow matching, not the mean"
+    )
+    structure: bool = Field(False, description="train the structure encoder and its attention too")
+    drop: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="share of steps without structure, and without references: for guidance",
+    )
     learning_rate: float = Field(1e-3, gt=0, description="at its highest")
     warm_up: int = Field(200, ge=0, description="steps until the learning rate is at its highest")
     weight_decay: float = Field(0.01, ge=0)

@@ -10,7 +10,8 @@ from torch import Tensor
 from reconx_ros.diffusion.small.blend import cropped
 from reconx_ros.diffusion.small.model import SmallModel
 from reconx_ros.diffusion.small.observation import middle_exposure
-from reconx_ros.diffusion.training.loop import observation_of
+from reconx_ros.diffusion.small.points import PointEncoder
+from reconx_ros.diffusion.training.inputs import observation_of, points_of
 from reconx_ros.diffusion.training.records import Example
 from reconx_ros.structure.composite import composite
 from reconx_ros.structure.fills import FILLS
@@ -41,7 +42,7 @@ class Outcome:
     covered_db: dict[str, Floats]
 
 
-def contest(model: SmallModel | None, example: Example) -> Outcome:
+def contest(model: SmallModel | None, example: Example, encoder: PointEncoder | None = None) -> Outcome:
     """Let the model and the fills predict the example's frames.
 
     The fills start from the composite of what was measured, at the references' middle exposure, with
@@ -55,7 +56,9 @@ def contest(model: SmallModel | None, example: Example) -> Outcome:
         found[GUESSED] = seen.base
         images = {name: cropped(each, render.margin).clamp(0, 1) for name, each in found.items()}
         if model is not None:
-            images[MODEL] = model(seen).image.clamp(0, 1)
+            luck = torch.Generator().manual_seed(0)
+            tokens = encoder and encoder(points_of(example), example.reference_pose[:, 0], luck)
+            images[MODEL] = model(seen, tokens).image.clamp(0, 1)
     covered = cropped(example.render.coverage.amax(2), render.margin)
     holes_db = {name: _decibels(each, example.truth, 1 - covered) for name, each in images.items()}
     covered_db = {name: _decibels(each, example.truth, covered) for name, each in images.items()}

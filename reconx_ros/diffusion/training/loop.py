@@ -11,9 +11,11 @@ from torch.nn.utils import clip_grad_norm_
 
 from reconx_ros.diffusion.small.blend import cropped
 from reconx_ros.diffusion.small.model import SmallModel
-from reconx_ros.diffusion.small.observation import Observation, observe
+from reconx_ros.diffusion.small.points import PointEncoder
 from reconx_ros.diffusion.training.augment import augmented
 from reconx_ros.diffusion.training.config import TrainingConfig
+from reconx_ros.diffusion.training.inputs import disturbed, observation_of, points_of
+from reconx_ros.diffusion.training.loading import load_encoder, load_model
 from reconx_ros.diffusion.training.losses import Loss, loss
 from reconx_ros.diffusion.training.records import Example, unpack
 from reconx_ros.diffusion.training.shards import ClipStore, shuffled
@@ -21,7 +23,7 @@ from reconx_ros.diffusion.training.state import STATE, Training
 from reconx_ros.errors import SynthesisError
 from reconx_ros.progress import Progress
 
-LOG, CONFIG, MODEL = "log.csv", "training.json", "model"
+LOG, CONFIG, MODEL, ENCODER = "log.csv", "training.json", "model", "structure_encoder"
 LOG_EVERY = 20
 COLUMNS = ("step", "loss", "holes_db", "covered_db", "learning_rate", "frames_per_s")
 LEAST_RATE = 0.02
@@ -29,12 +31,18 @@ LEAST_RATE = 0.02
 
 
 def train(
-    data: Path, output: Path, config: TrainingConfig, resume: bool, device: str, progress: Progress
+    data: Path,
+    output: Path,
+    config: TrainingConfig,
+    resume: bool,
+    device: str,
+    progress: Progress,
+    start: Path | None = None,
 ) -> Training:
     """Train on the clips in ``data`` until ``config.steps``, or until ``progress`` says stop.
 
-    Writes to ``output``: the state (to go on from), ``log.csv``, ``training.json``, and ``model/``, the
-    averaged weights as ``SmallModel.from_pretrained`` reads them.
+    Writes to ``output``: the state (to go on from), ``log.csv``, ``training.json``, and ``model/`` and
+    ``structure_encoder/``, the averaged weights as ``from_pretrained`` reads them.
 
     Args:
         data: folder of ``prepare``; clips that are added later are used from the next start on.
@@ -43,13 +51,14 @@ def train(
         resume: whether to go on from the state in ``output``, where there is one.
         device: ``cpu`` or ``cuda``.
         progress: told about every step.
+        start: folder of another run, whose averaged weights a new run begins with.
 
     Raises:
         SourceError: no clips in ``data``.
         SynthesisError: ``output`` holds a run and ``resume`` was not asked for.
     """
     store = ClipStore(data)
-    training = begin(config, device)
+    training = begin(config, device, start)
     output.mkdir(parents=True, exist_ok=True)
     if (output / STATE).exists():
         if not resume:
@@ -69,34 +78,42 @@ def train(
     return training
 
 
-def begin(config: TrainingConfig, device: str) -> Training:
-    """Return a run of no steps with random weights; the same seed gives the same ones."""
+def begin(config: TrainingConfig, device: str, start: Path | None = None) -> Training:
+    """Return a run of no steps, with weights of the seed or those of ``start``.
+
+    Raises:
+        SynthesisError: ``start`` holds no model.
+    """
     torch.manual_seed(config.seed)
-    model = SmallModel(widths=config.widths).to(device)
-    return Training.begin(model, config.learning_rate, config.weight_decay)
+    model = SmallModel(widths=config.widths) if start is None else load_model(start / MODEL)
+    found = None if start is None else load_encoder(start / ENCODER)
+    encoder = (found or PointEncoder(width=model.config.structure_width)).to(device).train()
+    used = encoder if config.structure else None
+    return Training.begin(model.to(device).train(), used, config.learning_rate, config.weight_decay)
 
 
 def save(training: Training, output: Path) -> None:
-    """Write the state and the averaged model."""
+    """Write the state and the averaged models."""
     training.save(output)
-    model = training.model
-    own = {name: value.detach().clone() for name, value in model.named_parameters()}
-    model.load_state_dict(training.average, strict=True)
-    model.save_pretrained(output / MODEL)
-    model.load_state_dict(own, strict=True)
+    own = {name: value.detach().clone() for name, value in training.named()}
+    training.assign(training.average)
+    training.model.save_pretrained(output / MODEL)
+    if training.encoder is not None:
+        training.encoder.save_pretrained(output / ENCODER)
+    training.assign(own)
 
 
 def advance(training: Training, store: ClipStore, config: TrainingConfig, device: str) -> Loss:
     """Do one step; which frames and which guises depends on the seed and the step alone."""
-    records = [store.frame(number) for number in frames_of_step(store, config, training.step)]
+    records = [store.part(clip, frames) for clip, frames in parts_of_step(store, config, training.step)]
     generator = Generator().manual_seed(config.seed * 1_000_003 + training.step)
     example = augmented(unpack(records), generator).to(device)
     for group in training.optimiser.param_groups:
         group["lr"] = rate(training.step, config)
-    done = measure(training.model, example, config.bf16)
+    done = measure(training, example, config, generator)
     training.optimiser.zero_grad()
     done.total.backward()  # type: ignore[no-untyped-call]
-    norm = clip_grad_norm_(training.model.parameters(), config.clip_norm)
+    norm = clip_grad_norm_([value for _, value in training.named()], config.clip_norm)
     if bool(torch.isfinite(norm)):
         training.optimiser.step()
     training.step += 1
@@ -104,37 +121,37 @@ def advance(training: Training, store: ClipStore, config: TrainingConfig, device
     return done
 
 
-def frames_of_step(store: ClipStore, config: TrainingConfig, step: int) -> list[int]:
-    """Return the frames of a step: each clip once an epoch, at a frame that the epoch chooses."""
-    clips, frames = len(store), []
+def parts_of_step(store: ClipStore, config: TrainingConfig, step: int) -> list[tuple[int, slice]]:
+    """Return clips and frames of a step: each clip once an epoch, at a frame that the epoch chooses."""
+    clips, parts = len(store), []
+    count = min(config.frames, store.frames)
     for place in range(step * config.batch, (step + 1) * config.batch):
         epoch, at = divmod(place, clips)
         clip = shuffled(clips, config.seed, epoch)[at]
-        frames.append(clip * store.frames + (clip + epoch) % store.frames)
-    return frames
+        first = (clip + epoch) % (store.frames - count + 1)
+        parts.append((clip, slice(first, first + count)))
+    return parts
 
 
-def measure(model: SmallModel, example: Example, bf16: bool) -> Loss:
-    """Predict the example's frames and return the loss."""
+def measure(training: Training, example: Example, config: TrainingConfig, generator: Generator) -> Loss:
+    """Predict the example's frames, from nothing or from the truth with noise, and return the loss."""
     seen = observation_of(example)
+    flows, drops_structure, drops_references = (
+        bool(torch.rand(1, generator=generator) < share)
+        for share in (config.flow, config.drop, config.drop)
+    )
+    noisy, time = disturbed(seen, example.truth, generator) if flows else (None, None)
+    kept = (
+        torch.zeros(len(example.truth), dtype=torch.bool) if config.structure and drops_references else None
+    )
     device = example.truth.device.type
-    with torch.autocast(device, torch.bfloat16, enabled=bf16):
-        prediction = model(seen)
+    with torch.autocast(device, torch.bfloat16, enabled=config.bf16):
+        tokens = None
+        if training.encoder is not None and not drops_structure:
+            tokens = training.encoder(points_of(example), example.reference_pose[:, 0], generator)
+        prediction = training.model(seen, tokens, noisy, time, None if kept is None else kept.to(device))
     covered = cropped(example.render.coverage.amax(2), example.render.margin)
     return loss(prediction, seen, example.truth, covered)
-
-
-def observation_of(example: Example) -> Observation:
-    """Return what the model sees of an example."""
-    return observe(
-        example.render,
-        example.exposure,
-        example.reference_color,
-        example.reference_depth,
-        example.intrinsics,
-        example.reference_pose,
-        example.target_pose,
-    )
 
 
 def rate(step: int, config: TrainingConfig) -> float:

@@ -114,15 +114,14 @@ class ClipStore:
         shard, clip = self._where[number]
         return {name: self._shards[shard].get_tensor(f"{clip}/{name}") for name in self._names}
 
-    def frame(self, number: int) -> Record:
-        """Return frame ``number % frames`` of clip ``number // frames`` as a clip of one frame."""
-        shard, clip = self._where[number // self.frames]
-        at = number % self.frames
+    def part(self, number: int, frames: slice) -> Record:
+        """Return some of the frames of clip ``number`` as a clip of their own."""
+        shard, clip = self._where[number]
         found: Record = {}
         for name in self._names:
             key = f"{clip}/{name}"
             if name in PER_FRAME:
-                found[name] = self._shards[shard].get_slice(key)[at : at + 1]
+                found[name] = self._shards[shard].get_slice(key)[frames]
             else:
                 found[name] = self._shards[shard].get_tensor(key)
         return found

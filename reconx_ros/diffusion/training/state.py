@@ -1,16 +1,18 @@
 """The whole state of a training run, saved so that going on is bit for bit the same as not stopping."""
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW
 
 from reconx_ros.diffusion.small.model import SmallModel
+from reconx_ros.diffusion.small.points import PointEncoder
 from reconx_ros.errors import SynthesisError
 
 STATE = "state.safetensors"
@@ -22,7 +24,8 @@ class Training:
 
     Attributes:
         model: what is trained.
-        optimiser: AdamW over its parameters.
+        encoder: of the structure, trained along; ``None`` leaves that branch out.
+        optimiser: AdamW over the parameters of both.
         average: exponential moving average of the parameters, by name.
         step: steps done.
     """
@@ -31,26 +34,40 @@ class Training:
     optimiser: AdamW
     average: dict[str, Tensor]
     step: int = 0
+    encoder: PointEncoder | None = None
 
     @classmethod
-    def begin(cls, model: SmallModel, learning_rate: float, weight_decay: float) -> "Training":
-        """Start a run with the model as it is."""
-        optimiser = AdamW(model.parameters(), learning_rate, (0.9, 0.99), weight_decay=weight_decay)
-        average = {name: value.detach().clone() for name, value in model.named_parameters()}
-        return cls(model, optimiser, average)
+    def begin(
+        cls, model: SmallModel, encoder: PointEncoder | None, learning_rate: float, weight_decay: float
+    ) -> "Training":
+        """Start a run with the model and the encoder as they are."""
+        parameters = dict(_named(model, encoder))
+        optimiser = AdamW(parameters.values(), learning_rate, (0.9, 0.99), weight_decay=weight_decay)
+        average = {name: value.detach().clone() for name, value in parameters.items()}
+        return cls(model, optimiser, average, 0, encoder)
+
+    def named(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Iterate over everything that is trained."""
+        return _named(self.model, self.encoder)
+
+    def assign(self, values: Mapping[str, Tensor]) -> None:
+        """Set everything that is trained to ``values``, by name."""
+        with torch.no_grad():
+            for name, value in self.named():
+                value.copy_(values[name])
 
     def follow(self, decay: float) -> None:
         """Move the average toward the parameters; faster while few steps are done."""
         share = 1 - min(decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for name, value in self.model.named_parameters():
+            for name, value in self.named():
                 self.average[name].lerp_(value, share)
 
     def save(self, folder: Path) -> None:
         """Write the state; the file in the folder is the old one or the new one, never a part."""
-        tensors = {f"model/{name}": value.detach() for name, value in self.model.named_parameters()}
+        tensors = {f"model/{name}": value.detach() for name, value in self.named()}
         tensors |= {f"average/{name}": value for name, value in self.average.items()}
-        for name, value in self.model.named_parameters():
+        for name, value in self.named():
             for key, moment in self.optimiser.state.get(value, {}).items():
                 tensors[f"{key}/{name}"] = moment
         contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -73,7 +90,7 @@ class Training:
 
     def _take(self, tensors: dict[str, Tensor]) -> None:
         with torch.no_grad():
-            for name, value in self.model.named_parameters():
+            for name, value in self.named():
                 value.copy_(tensors[f"model/{name}"])
                 self.average[name].copy_(tensors[f"average/{name}"])
                 if f"exp_avg/{name}" in tensors:
@@ -86,7 +103,12 @@ class Training:
                     }
 
 
-def _step(file: Path) -> int:
+def _named(model: SmallModel, encoder: PointEncoder | None) -> Iterator[tuple[str, nn.Parameter]]:
+    yield from model.named_parameters()
+    if encoder is not None:
+        yield from ((f"encoder.{name}", value) for name, value in encoder.named_parameters())
 
+
+def _step(file: Path) -> int:
     with safe_open(file, "pt") as opened:
         return int(json.loads(opened.metadata()["step"]))

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from reconx_ros.diffusion.small.model import SmallModel
+from reconx_ros.diffusion.small.points import PointEncoder
 from reconx_ros.diffusion.training.contest import Outcome, contest, gain
 from reconx_ros.diffusion.training.pairs import TARGETS, real_records
 from reconx_ros.diffusion.training.records import Record, unpack
 from reconx_ros.diffusion.training.shards import ClipStore
 from reconx_ros.diffusion.training.sheet import contact_sheet
-from reconx_ros.errors import SynthesisError
 from reconx_ros.progress import Progress
 from reconx_ros.viewer.png import write_png
 
@@ -26,21 +26,13 @@ SHOWN = 10
 """Examples on a contact sheet."""
 
 
-def load_model(folder: Path) -> SmallModel:
-    """Return the model saved in ``folder``.
-
-    Raises:
-        SynthesisError: there is none, or it cannot be read.
-    """
-    try:
-        model: SmallModel = SmallModel.from_pretrained(folder, low_cpu_mem_usage=False).eval()
-    except (OSError, ValueError, RuntimeError) as err:
-        raise SynthesisError(f"{folder} holds no model of ours: {err}") from err
-    return model
-
-
 def validate(
-    model: SmallModel | None, data: Path, real: Path | None, output: Path, progress: Progress
+    model: SmallModel | None,
+    data: Path,
+    real: Path | None,
+    output: Path,
+    progress: Progress,
+    encoder: PointEncoder | None = None,
 ) -> dict[str, Any]:
     """Measure a model, print a table, and write ``validation.json`` and contact sheets.
 
@@ -50,6 +42,7 @@ def validate(
         real: a recording with poses and depth.
         output: folder, made if need be.
         progress: told about every clip.
+        encoder: of the structure; ``None`` leaves that branch out.
 
     Returns:
         set → region → contender → gain in dB with its interval, and the mean PSNR.
@@ -65,7 +58,9 @@ def validate(
     output.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {}
     for name, records in sets.items():
-        figures[name] = _measured(model, records, output / f"{name.replace(' ', '-')}.png", name, progress)
+        figures[name] = _measured(
+            model, encoder, records, output / f"{name.replace(' ', '-')}.png", name, progress
+        )
         Console().print(_table(name, figures[name]))
     (output / "validation.json").write_text(json.dumps(figures, indent=1))
     return figures
@@ -73,6 +68,7 @@ def validate(
 
 def _measured(
     model: SmallModel | None,
+    encoder: PointEncoder | None,
     records: Sequence[Record] | ClipStore,
     sheet: Path,
     name: str,
@@ -83,7 +79,7 @@ def _measured(
     every = max(1, len(records) // SHOWN)
     for number in range(len(records)):
         example = unpack([records[number]])
-        outcome = contest(model, example)
+        outcome = contest(model, example, encoder)
         if number % every == 0 and len(rows) < SHOWN:
             at = (number // every) % example.truth.shape[1]
             rows.append(contact_sheet(outcome, example.truth, at))

@@ -1,0 +1,181 @@
+"""The small model, and the fill it starts from, as synthesizers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+import torch
+from diffusers.utils import logging
+from numpy.typing import NDArray
+
+from reconx_ros.camera import Camera
+from reconx_ros.diffusion.config import SmallConfig
+from reconx_ros.diffusion.protocol import GeneratedFrame
+from reconx_ros.diffusion.reliability import Floats, Reliability, load
+from reconx_ros.diffusion.small.names import CURVES, FILL, SMALL
+from reconx_ros.diffusion.small.pipeline import FilmOutput, ReconxPipeline
+from reconx_ros.diffusion.small.sampling import Guidance
+from reconx_ros.errors import SynthesisError
+from reconx_ros.geometry.protocol import PointCloud
+from reconx_ros.progress import Progress
+from reconx_ros.structure.nearest import showing
+from reconx_ros.structure.reference import Reference
+from reconx_ros.structure.trajectory import Trajectory
+
+WEIGHTS = Path(__file__).parents[1] / "weights" / "reconx-small"
+
+
+MULTIPLE = 8
+"""Sides of a generated frame are multiples of this, so that all resolutions of the model are whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class SmallSynthesizer:
+    """Films with the small model, or with the fill that learns nothing where ``learned`` is false.
+
+    Attributes:
+        pipeline: the model.
+        curves: reliability of both, by name.
+        config: how to film.
+        learned: whether the model has a say.
+        seconds: time after which no further frames are begun.
+    """
+
+    pipeline: ReconxPipeline
+    curves: dict[str, Reliability]
+    config: SmallConfig
+    learned: bool = True
+    seconds: float = float("inf")
+
+    @classmethod
+    def load(cls, config: SmallConfig, device: str, seconds: float = float("inf")) -> "SmallSynthesizer":
+        """Load the weights that ``config`` names, the shipped ones by default.
+
+        Raises:
+            SynthesisError: the folder holds no such model, or it is damaged.
+        """
+        folder = config.weights or WEIGHTS
+        return cls(load_pipeline(folder).to(device), load(folder / CURVES), config, True, seconds)
+
+    @property
+    def name(self) -> str:
+        """``small`` or ``push-pull``."""
+        return SMALL if self.learned else FILL
+
+    def unlearned(self) -> "SmallSynthesizer":
+        """Return the fill that the model starts from, as a synthesizer of its own."""
+        return replace(self, learned=False)
+
+    def believed(self, said: Floats, right: NDArray[np.bool_]) -> "SmallSynthesizer":
+        """Return the synthesizer with its confidence shifted to how often it was right."""
+        return replace(self, curves={**self.curves, self.name: self.curves[self.name].shifted(said, right)})
+
+    def generate(
+        self,
+        references: Sequence[Reference],
+        cloud: PointCloud,
+        trajectory: Trajectory,
+        progress: Progress,
+    ) -> tuple[GeneratedFrame, ...]:
+        """Film ``trajectory``, a window at a time; see ``protocol.Synthesizer``."""
+        frames: list[GeneratedFrame] = []
+        end = monotonic() + self.seconds
+        for start in range(0, len(trajectory), self.config.window):
+            cameras = trajectory.cameras[start : start + self.config.window]
+            if progress.cancelled() or monotonic() > end:
+                break
+            frames += self._film(references, cloud, cameras, lambda: not progress.cancelled())
+            progress.update("synthesis", min(start + self.config.window, len(trajectory)), len(trajectory))
+        return tuple(frames)
+
+    def _film(
+        self,
+        references: Sequence[Reference],
+        cloud: PointCloud,
+        cameras: Sequence[Camera],
+        proceed: Callable[[], bool],
+    ) -> list[GeneratedFrame]:
+        small = [camera.resized(*_size(camera, self.config.width)) for camera in cameras]
+        near = showing(references, small[len(small) // 2], self.config.references)
+        if not near:
+            return []
+        config = self.config
+        try:
+            made = self.pipeline(
+                near,
+                small,
+                cloud if config.structure_guidance > 0 else None,
+                steps=config.steps if self.learned else 0,
+                samples=config.samples,
+                seed=config.seed,
+                guidance=Guidance(config.reference_guidance, config.structure_guidance),
+                window=config.window,
+                overlap=min(config.overlap, config.window - 1),
+                precision=torch.bfloat16 if config.bf16 else None,
+                proceed=proceed,
+            )
+        except (MemoryError, torch.OutOfMemoryError) as err:
+            size = f"{small[0].width}x{small[0].height}"
+            raise SynthesisError(f"out of memory filming at {size}: lower synthesis.small.width") from err
+        curve = self.curves[self.name]
+        return [] if made is None else [_frame(made, at, camera, curve) for at, camera in enumerate(small)]
+
+
+def load_pipeline(folder: Path) -> ReconxPipeline:
+    """Return the pipeline saved in ``folder``, half precision if it was saved so, as float32.
+
+    Raises:
+        SynthesisError: there is none, or it cannot be read.
+    """
+    variant = "fp16" if any(folder.glob("*/*.fp16.safetensors")) else None
+    try:
+        with _quiet():
+            pipeline: ReconxPipeline = ReconxPipeline.from_pretrained(
+                str(folder), variant=variant, low_cpu_mem_usage=False, local_files_only=True
+            )
+    except Exception as err:  # diffusers raises nearly anything for a damaged folder
+        raise SynthesisError(f"{folder} holds no readable small model: {err}") from err
+    if not isinstance(pipeline, ReconxPipeline):
+        raise SynthesisError(f"{folder} holds a {type(pipeline).__name__}, not a small model of ours")
+    return pipeline
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep diffusers from drawing a bar and from warning that packages we do not need are missing."""
+    level, drawn = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if drawn:
+            logging.enable_progress_bar()
+
+
+def _size(camera: Camera, width: int) -> tuple[int, int]:
+    """Return width and height of a generated frame: as wide as asked, never wider than the camera's."""
+    scale = min(1.0, width / camera.width)
+    sides = (
+        max(MULTIPLE, MULTIPLE * round(side * scale / MULTIPLE)) for side in (camera.width, camera.height)
+    )
+    across, down = sides
+    return across, down
+
+
+def _frame(made: FilmOutput, at: int, camera: Camera, curve: Reliability) -> GeneratedFrame:
+    image = (made.frames[at] * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    deviation, depth, seen = (
+        each[at, 0].float().cpu().numpy() for each in (made.deviation, made.depth, made.covered)
+    )
+    return GeneratedFrame(
+        image=np.ascontiguousarray(image),
+        confidence=curve.confidence(deviation),
+        depth=np.where(depth > 0, depth, np.nan).astype(np.float32),
+        seen=seen > 0,
+        camera=camera,
+    )

@@ -1,0 +1,118 @@
+"""Step 3 as a whole: choose who films, by what it shows on the run's own keyframes, and let it film."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from reconx_ros.diffusion.choose import contenders
+from reconx_ros.diffusion.config import SynthesisConfig
+from reconx_ros.diffusion.protocol import GeneratedFrame, NoSynthesis, Synthesizer
+from reconx_ros.diffusion.trust import Trial, gain, trial
+from reconx_ros.errors import MissingDependencyError, SynthesisError
+from reconx_ros.geometry.protocol import GeometryEstimate, PointCloud
+from reconx_ros.progress import Progress
+from reconx_ros.splatting.device import choose_device
+from reconx_ros.structure.reference import Reference
+from reconx_ros.structure.trajectory import Trajectory
+
+FEWEST_PIXELS = 500
+"""Pixels in holes from which the run's own keyframes correct the confidence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Synthesis:
+    """What was filmed, by whom, and why.
+
+    Attributes:
+        frames: generated; empty where nothing was.
+        name: of the synthesizer.
+        report: JSON-ready: the contest, or why nothing was filmed.
+    """
+
+    frames: tuple[GeneratedFrame, ...] = ()
+    name: str = NoSynthesis.name
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def references_of(estimate: GeometryEstimate) -> list[Reference]:
+    """Return the posed views whose depth is known somewhere."""
+    pairs = zip(estimate.keyframes, estimate.pointmaps, strict=True)
+    return [Reference.of_pointmap(k, points) for k, points in pairs if k.posed and points.known.any()]
+
+
+def synthesize(
+    estimate: GeometryEstimate,
+    cloud: PointCloud,
+    trajectory: Trajectory,
+    config: SynthesisConfig,
+    device: str,
+    progress: Progress,
+) -> Synthesis:
+    """Film ``trajectory``; where that is impossible, nothing is filmed and the report says why.
+
+    Args:
+        estimate: the views with their pointmaps.
+        cloud: the structure condition.
+        trajectory: cameras to film.
+        config: who films.
+        device: ``cpu``, ``cuda`` or ``auto``.
+        progress: told about each step; asked whether to stop.
+    """
+    references = references_of(estimate)
+    if config.method == "none" or not len(trajectory) or not references:
+        return Synthesis(report={"reason": _why_nothing(config, trajectory)})
+    try:
+        chosen, report = choose(references, config, device, progress)
+        frames = chosen.generate(references, cloud, trajectory, progress)
+    except (SynthesisError, MissingDependencyError) as err:
+        return Synthesis(report={"reason": str(err)})
+    return Synthesis(frames, chosen.name, report)
+
+
+def choose(
+    references: Sequence[Reference], config: SynthesisConfig, device: str, progress: Progress
+) -> tuple[Synthesizer, dict[str, Any]]:
+    """Return who films, its confidence calibrated on ``references``, and the figures of the contest.
+
+    Raises:
+        SynthesisError: the synthesizer that was asked for cannot be loaded.
+        MissingDependencyError: it needs a package that is not installed.
+    """
+    running = contenders(config, str(choose_device(device)))
+    if config.trust.keyframes == 0:
+        return running[0], {"reason": "trusted without a contest: synthesis.trust.keyframes is 0"}
+    if len(references) < 2:
+        if config.method == "auto":
+            return NoSynthesis(), {"reason": "one view: no prior can be measured on it"}
+        return running[0], {"reason": "one view: the prior could not be measured on it"}
+    trials = []
+    for number, contender in enumerate(running):
+        trials.append(trial(contender, references, config.trust.keyframes, progress))
+        progress.update("contest", number + 1, len(running), contender.name)
+    best = _best(trials, config.trust.least_gain)
+    contest = {each.name: found.json() for each, found in zip(running, trials, strict=True)}
+    return _calibrated(running[best], trials[best]), {"contest": contest}
+
+
+def _best(trials: Sequence[Trial], least: float) -> int:
+    """Return the best contender in holes; the last, which learns nothing, unless beaten by ``least`` dB."""
+    gains = [gain(each, trials[-1]) for each in trials]
+    best = int(np.argmax(gains))
+    return best if gains[best] > least else len(trials) - 1
+
+
+def _calibrated(chosen: Synthesizer, found: Trial) -> Synthesizer:
+    said, right = np.concatenate(found.confidence), np.concatenate(found.right)
+    return chosen.believed(said, right) if len(right) >= FEWEST_PIXELS else chosen
+
+
+def _why_nothing(config: SynthesisConfig, trajectory: Trajectory) -> str:
+    if config.method == "none":
+        return "synthesis.method is none"
+    return (
+        "no view with depth"
+        if len(trajectory)
+        else "no path: synthesis.frames is 0, or no two views overlap"
+    )

@@ -1,0 +1,231 @@
+"""The small pipeline on a procedural room: saved, loaded by the user's call, filming, failing clearly."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reconx_ros.camera import Camera
+from reconx_ros.diffusion import reliability
+from reconx_ros.diffusion.config import SmallConfig, SynthesisConfig, TrustConfig
+from reconx_ros.diffusion.reliability import Reliability
+from reconx_ros.diffusion.small.export import export
+from reconx_ros.diffusion.small.model import SmallModel
+from reconx_ros.diffusion.small.names import CURVES
+from reconx_ros.diffusion.small.pipeline import ReconxPipeline
+from reconx_ros.diffusion.small.points import PointEncoder
+from reconx_ros.diffusion.small.synthesizer import WEIGHTS, SmallSynthesizer
+from reconx_ros.diffusion.synthesis import choose, synthesize
+from reconx_ros.diffusion.trust import cloud_of, trial
+from reconx_ros.errors import SynthesisError
+from reconx_ros.geometry.protocol import GeometryEstimate, PointCloud
+from reconx_ros.progress import Silent
+from reconx_ros.simulation.clips import ClipConfig, sample_clip
+from reconx_ros.structure.reference import Reference
+from reconx_ros.structure.trajectory import Trajectory
+
+TINY = (8, 16, 16, 16)
+
+
+@pytest.fixture(scope="module")
+def views() -> list[Reference]:
+    """Return the references and the targets of a procedural clip, in this order."""
+    clip = sample_clip(60, ClipConfig(size=(48, 64), frames=2))
+    colors = [*clip.color, *clip.target_color]
+    depths = [*clip.depth, *clip.target_depth]
+    poses = [*clip.world_from_camera, *clip.target_world_from_camera]
+    return [
+        Reference(
+            (255 * color).round().astype(np.uint8),
+            depth,
+            np.ones_like(depth),
+            Camera(clip.intrinsics, pose, 64, 48),
+        )
+        for color, depth, pose in zip(colors, depths, poses, strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Save a tiny pipeline the way `reconx train export` does."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("weights")
+    model = SmallModel(widths=TINY, structure_width=32)
+    for value in model.parameters():
+        value.data += 0.05 * torch.randn_like(value)
+    export(model, PointEncoder(tokens=16, width=32, heads=2, points=200), folder)
+    curve = Reliability((0.0, 1.0), (0.9, 0.1))
+    reliability.save({"small": curve, "push-pull": curve}, folder / CURVES)
+    return folder
+
+
+@pytest.fixture
+def config(weights: Path) -> SmallConfig:
+    return SmallConfig(weights=weights, width=64, bf16=False)
+
+
+def test_what_is_saved_is_loaded_by_the_same_call_a_user_makes(weights: Path) -> None:
+    pipeline = ReconxPipeline.from_pretrained(weights, variant="fp16", low_cpu_mem_usage=False)
+    assert isinstance(pipeline.model, SmallModel)
+    assert isinstance(pipeline.structure_encoder, PointEncoder)
+    torch.manual_seed(0)
+    model = SmallModel(widths=TINY, structure_width=32)
+    for name, value in model.named_parameters():
+        saved = dict(pipeline.model.named_parameters())[name].detach().float()
+        assert (saved - value).abs().max() < 0.5, name
+    halves = list((weights / "model").glob("*.fp16.safetensors"))
+    assert len(halves) == 1
+
+
+def test_the_shipped_weights_are_small_and_load_by_default() -> None:
+    assert sum(file.stat().st_size for file in WEIGHTS.rglob("*") if file.is_file()) < 25e6
+    shipped = SmallSynthesizer.load(SmallConfig(), "cpu")
+    assert shipped.name == "small"
+    assert {"small", "push-pull"} <= set(shipped.curves)
+    assert (WEIGHTS / "README.md").read_text().startswith("---")
+
+
+def test_a_filmed_keyframe_is_the_keyframe_where_it_is_seen(
+    config: SmallConfig, views: list[Reference]
+) -> None:
+    fill = SmallSynthesizer.load(config, "cpu").unlearned()
+    (frame,) = fill.generate(views, cloud_of(views), Trajectory((views[2].camera,)), Silent())
+    error = np.abs(frame.image.astype(float) - views[2].image)[frame.seen]
+    assert frame.seen.mean() > 0.9
+    assert np.median(error) < 6
+    known = np.isfinite(views[2].depth) & frame.seen
+    assert np.median(np.abs(frame.depth[known] / views[2].depth[known] - 1)) < 0.01
+
+
+def test_frames_keep_their_pose_and_are_least_certain_in_holes(
+    config: SmallConfig, views: list[Reference]
+) -> None:
+    both = views[:2]
+    fill = SmallSynthesizer.load(config, "cpu").unlearned()
+    cameras = tuple(each.camera for each in views[2:])
+    frames = fill.generate(both, cloud_of(both), Trajectory(cameras), Silent())
+    assert len(frames) == len(cameras)
+    for frame, camera in zip(frames, cameras, strict=True):
+        np.testing.assert_array_equal(frame.camera.world_from_camera, camera.world_from_camera)
+        assert frame.image.shape == (48, 64, 3)
+        assert frame.confidence.min() > 0
+        assert frame.confidence.max() < 1
+        if 0.05 < frame.seen.mean() < 0.95:
+            assert frame.confidence[~frame.seen].mean() < frame.confidence[frame.seen].mean() - 0.1
+
+
+def test_the_same_seed_gives_the_same_frames_and_few_steps_differ(
+    config: SmallConfig, views: list[Reference]
+) -> None:
+    flowing = config.model_copy(update={"steps": 4, "samples": 2})
+    path = Trajectory((views[2].camera,))
+    shots = []
+    for each in (config, flowing, flowing, flowing.model_copy(update={"seed": 1})):
+        one = SmallSynthesizer.load(each, "cpu")
+        shots += one.generate(views[:2], cloud_of(views[:2]), path, Silent())
+    np.testing.assert_array_equal(shots[1].image, shots[2].image)
+    assert (shots[0].image != shots[1].image).any()
+    assert (shots[3].image != shots[1].image).any()
+
+
+def test_a_narrow_frame_is_never_wider_than_the_camera(config: SmallConfig, views: list[Reference]) -> None:
+    wide = SmallSynthesizer.load(config.model_copy(update={"width": 512}), "cpu").unlearned()
+    (frame,) = wide.generate(views[:2], cloud_of(views[:2]), Trajectory((views[2].camera,)), Silent())
+    assert (frame.camera.width, frame.camera.height) == (64, 48)
+    narrow = SmallSynthesizer.load(config.model_copy(update={"width": 32}), "cpu").unlearned()
+    (frame,) = narrow.generate(views[:2], cloud_of(views[:2]), Trajectory((views[2].camera,)), Silent())
+    assert frame.image.shape == (24, 32, 3)
+    assert frame.camera.intrinsics[0, 0] == pytest.approx(views[2].camera.intrinsics[0, 0] / 2)
+
+
+def test_cancelling_and_a_view_of_nothing_give_no_frames(
+    config: SmallConfig, views: list[Reference]
+) -> None:
+    synthesizer = SmallSynthesizer.load(config, "cpu")
+
+    class Cancelled(Silent):
+        def cancelled(self) -> bool:
+            return True
+
+    path = Trajectory((views[2].camera,))
+    assert synthesizer.generate(views[:2], cloud_of(views[:2]), path, Cancelled()) == ()
+    assert replace(synthesizer, seconds=-1.0).generate(views[:2], cloud_of(views), path, Silent()) == ()
+    away = views[2].camera.moved(views[2].camera.world_from_camera @ np.diag([-1.0, 1, -1, 1]))
+    assert synthesizer.generate(views[:2], cloud_of(views), Trajectory((away,)), Silent()) == ()
+
+
+def test_damaged_foreign_and_missing_weights_are_said_in_one_line(weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(SynthesisError, match="no readable small model"):
+        SmallSynthesizer.load(SmallConfig(weights=tmp_path), "cpu")
+    broken = tmp_path / "broken"
+    shutil.copytree(weights, broken)
+    file = next((broken / "model").glob("*.safetensors"))
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(SynthesisError, match="no readable small model"):
+        SmallSynthesizer.load(SmallConfig(weights=broken), "cpu")
+    nan = tmp_path / "nan"
+    torch.manual_seed(0)
+    model = SmallModel(widths=TINY, structure_width=32)
+    model.head.bias.data[:] = torch.nan
+    export(model, None, nan)
+    shutil.copy(weights / CURVES, nan / CURVES)
+    damaged = SmallSynthesizer.load(SmallConfig(weights=nan, width=64), "cpu")
+    assert damaged.pipeline.structure_encoder is None
+
+
+def test_nan_is_an_error_and_the_observed_map_goes_on(
+    weights: Path, views: list[Reference], tmp_path: Path
+) -> None:
+    folder = tmp_path / "nan"
+    model = SmallModel(widths=TINY, structure_width=32)
+    model.head.bias.data[:] = torch.nan
+    export(model, None, folder)
+    shutil.copy(weights / CURVES, folder / CURVES)
+    damaged = SmallSynthesizer.load(SmallConfig(weights=folder, width=64), "cpu")
+    with pytest.raises(SynthesisError, match="NaN"):
+        damaged.generate(views[:2], cloud_of(views[:2]), Trajectory((views[2].camera,)), Silent())
+
+
+def test_the_trial_measures_holes_and_covered_pixels(config: SmallConfig, views: list[Reference]) -> None:
+    fill = SmallSynthesizer.load(config, "cpu").unlearned()
+    found = trial(fill, views, 4, Silent())
+    assert len(found.covered_db) == 4
+    assert np.nanmean(found.covered_db) > 20
+    assert sum(len(each) for each in found.right) == sum(len(each) for each in found.confidence)
+    figures = found.json()
+    assert figures["keyframes"] == 4
+    assert figures["covered_db"] == pytest.approx(np.nanmean(found.covered_db))
+
+
+def test_a_prior_that_helps_nothing_here_is_not_used(config: SmallConfig, views: list[Reference]) -> None:
+    auto = SynthesisConfig(small=config, trust=TrustConfig(keyframes=4))
+    # Random weights make every hole worse than the fill they start from.
+    chosen, report = choose(views, auto, "cpu", Silent())
+    assert chosen.name == "push-pull"
+    assert set(report["contest"]) == {"small", "push-pull"}
+    fixed, _ = choose(views, auto.model_copy(update={"method": "small"}), "cpu", Silent())
+    assert fixed.name == "small"
+    nobody, why = choose(views[:1], auto, "cpu", Silent())
+    assert nobody.name == "none"
+    assert "one view" in why["reason"]
+
+
+def test_what_cannot_be_filmed_leaves_the_observed_map_and_says_why(tmp_path: Path) -> None:
+    nothing = GeometryEstimate((), (), True)
+    config = SynthesisConfig(small=SmallConfig(weights=tmp_path))
+    empty = cloud_of_nothing()
+    done = synthesize(nothing, empty, Trajectory(()), config, "cpu", Silent())
+    assert done.frames == ()
+    assert done.name == "none"
+    assert "no path" in done.report["reason"]
+
+
+def cloud_of_nothing() -> PointCloud:
+    rows = np.zeros((0, 3), np.float32)
+    single = np.zeros(0, np.float32)
+    return PointCloud(
+        rows, rows.astype(np.uint8), rows, single, single.astype(np.uint8), single.astype(np.int32)
+    )
