@@ -20,6 +20,7 @@ from reconx_ros.ros.messages import frusta_message, grid_message, header, image_
 from reconx_ros.ros.occupancy import GridSettings, occupancy_grid
 from reconx_ros.ros.qos import latched, reliable
 from reconx_ros.ros.rows import Rows, gaussian_type
+from reconx_ros.ros.rviz_splats import splat_array_bytes, splat_array_type
 
 
 class Outputs:
@@ -32,6 +33,10 @@ class Outputs:
         min_confidence: gives the live parameter, in [0, 1].
         with_generated: gives the live parameter.
         grid: of the floor plan, ``None`` for none.
+        splats: whether to publish for RVizSplat too.
+
+    Raises:
+        ConfigError: ``splats`` is set and the messages of RVizSplat are not installed.
     """
 
     def __init__(
@@ -40,7 +45,9 @@ class Outputs:
         min_confidence: Callable[[], float],
         with_generated: Callable[[], bool],
         grid: GridSettings | None = None,
+        splats: bool = False,
     ) -> None:
+        splat_type = splat_array_type() if splats else None
         self._node, self._min_confidence, self._with_generated = node, min_confidence, with_generated
         self._points = node.create_publisher(PointCloud2, "~/points", reliable(5))
         self._map_points = node.create_publisher(PointCloud2, "~/map_points", latched())
@@ -51,6 +58,7 @@ class Outputs:
         self._grid = (
             None if grid is None else node.create_publisher(OccupancyGrid, "~/occupancy_grid", latched())
         )
+        self._splats = splat_type and node.create_publisher(splat_type, "~/splats", latched())
         self._points_mirror, self._gaussians_mirror = RowMirror(), RowMirror()
         self._version, self._head = 0, header("", 0)
         self._lock = threading.Lock()
@@ -87,6 +95,8 @@ class Outputs:
         self._map_points.publish(to_message(self._filtered(points), head))
         self._generated.publish(to_message(self._generated_rows(points), head))
         self._gaussians.publish(to_message(gaussians, head))
+        if self._splats is not None:
+            self._splats.publish(splat_array_bytes(gaussians, world, stamp))
         self._path.publish(path_message(world, update.views))
         self._frusta.publish(frusta_message(world, [camera for _, camera in update.views]))
         if self._grid is not None:
@@ -125,8 +135,17 @@ class Outputs:
 
     def close(self) -> None:
         """End every publisher."""
-        maps = (self._points, self._map_points, self._generated, self._gaussians, self._delta, self._grid)
-        for publisher in (*maps, self._path, self._frusta, self._preview, self._status, self._diagnostics):
+        maps = (self._points, self._map_points, self._generated, self._gaussians, self._delta)
+        optional = (self._grid, self._splats)
+        for publisher in (
+            *maps,
+            *optional,
+            self._path,
+            self._frusta,
+            self._preview,
+            self._status,
+            self._diagnostics,
+        ):
             if publisher is not None:
                 self._node.destroy_publisher(publisher)
 

@@ -104,6 +104,7 @@ SPECS = (
     Spec("link_image_format", "jpeg", "Colour of keyframes on the link.", choices=("jpeg", "webp", "png")),
     Spec("link_image_quality", 90, "Quality of jpeg and webp on the link.", 1, 100),
     Spec("link_depth_format", "png", "Depth on the link, both lossless.", choices=("png", "rvl")),
+    Spec("rviz_splats", False, "Publish the Gaussians for RVizSplat too; needs its package gsplat_msgs."),
     Spec("occupancy_grid", False, "Publish a floor plan for Nav2's static layer."),
     Spec("grid_resolution", 0.05, "Metres a cell of the floor plan.", 0.01, 1.0),
     Spec("grid_min_height", 0.1, "Metres above the map's origin; what is lower is floor.", -10.0, 10.0),
@@ -148,6 +149,7 @@ class Parameters:
     link_image_format: str
     link_image_quality: int
     link_depth_format: str
+    rviz_splats: bool
     occupancy_grid: bool
     grid_resolution: float
     grid_min_height: float

@@ -104,6 +104,7 @@ class Session:
             lambda: float(node.get_parameter("min_confidence").value),
             lambda: bool(node.get_parameter("publish_generated_points").value),
             _grid(parameters),
+            parameters.rviz_splats,
         )
         frames = Frames(
             parameters.map_frame, parameters.odom_frame, parameters.base_frame, parameters.max_pose_gap
