@@ -47,7 +47,9 @@ def reconstruct_keyframes(
         estimate = geometry.estimate(posed.keyframes, progress)
         cloud = fuse(estimate, config.geometry.fusion)
     with watch.stage("structure"):  # 2: the structure condition and the path to film
-        trajectory = plan_trajectory(estimate.keyframes, config.synthesis.frames, cloud)
+        trajectory = plan_trajectory(
+            estimate.keyframes, config.synthesis.frames, cloud, config.synthesis.plan
+        )
     with watch.stage("synthesis"):  # 3: structure-guided view synthesis
         filmed = synthesize(estimate, cloud, trajectory, config.synthesis, config.device, progress)
     with watch.stage("splatting"):  # 4: confidence-aware 3D Gaussian splatting

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from reconx_ros.settings import Settings
+from reconx_ros.structure.config import PlanConfig
 
 Method = Literal["auto", "small", "push-pull", "wan-vace", "none"]
 
@@ -45,7 +46,8 @@ class SynthesisConfig(Settings):
     """Step 3: which synthesizer films the unseen parts."""
 
     method: Method = Field("auto", description="auto measures them on the run's own keyframes")
-    frames: int = Field(16, ge=0, description="frames to film between keyframes")
+    frames: int = Field(16, ge=0, description="frames to film in all, those at keyframes included")
+    plan: PlanConfig = PlanConfig()
     seconds: float = Field(
         60.0, gt=0, description="time budget of all filming; what is done by then is used"
     )

@@ -16,7 +16,7 @@ from reconx_ros.splatting.config import SplattingConfig
 from reconx_ros.splatting.view import TrainingView
 from reconx_ros.structure.composite import composite
 from reconx_ros.structure.conditioning import render_conditioning
-from reconx_ros.structure.plan import interpolate
+from reconx_ros.structure.path import interpolate
 from reconx_ros.structure.reference import Reference
 
 REFERENCES = 3

@@ -1,82 +1,174 @@
-"""Plan the path along which the unseen parts are filmed: from keyframe to keyframe."""
+"""Plan the path along which the unseen parts are filmed: step 2 of ReconX, every pose known exactly."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import pairwise
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
 from reconx_ros.errors import SynthesisError
 from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.keyframes.keyframe import Keyframe
-from reconx_ros.structure.trajectory import Trajectory
+from reconx_ros.structure.config import PlanConfig
+from reconx_ros.structure.hopes import cells
+from reconx_ros.structure.ledger import Ledger
+from reconx_ros.structure.offers import CELL, Offer, offers_between, offers_beyond
+from reconx_ros.structure.path import Knot, through
+from reconx_ros.structure.route import chained, route
+from reconx_ros.structure.scene import Scene
+from reconx_ros.structure.trajectory import Anchors, Clip, Kind, Trajectory
+from reconx_ros.structure.window import best_turn, filmed
 
-SHARED = 0.05
-"""Share of what one keyframe sees of the cloud that the next must see for a clip between them."""
+LEAST_GAIN = 0.002
+"""Weighted pixels, as a share of a view's, below which a clip beyond is not worth its frames."""
 
 
-def plan_trajectory(keyframes: Sequence[Keyframe], count: int, cloud: PointCloud) -> Trajectory:
-    """Plan a clip of ``count`` frames between each two consecutive posed keyframes.
+@dataclass(frozen=True, eq=False)
+class _Take:
+    """One clip with its cameras; ``joins``: whether its first frame is the last of the one before."""
 
-    The first and last camera of a clip are those of its keyframes, exactly. Between them the
-    optical centre moves on a straight line at constant speed and the rotation turns about one axis
-    at constant speed (slerp). Two keyframes that hardly see the same part of the cloud get no clip:
-    nothing is known about the space between them.
+    kind: Kind
+    anchors: Anchors
+    cameras: list[Camera]
+    joins: bool = False
+
+
+def plan_trajectory(
+    keyframes: Sequence[Keyframe], count: int, cloud: PointCloud, config: PlanConfig | None = None
+) -> Trajectory:
+    """Plan at most ``count`` frames to film.
+
+    ``between``: a clip between each two consecutive keyframes that see the same part of the cloud; where
+    ``count`` does not allow three frames for each, those that hope for most. ``uncertain``: clips of
+    ``config.clip`` frames, between keyframes or from a keyframe to a view beyond, the most hopeful first,
+    what is filmed already counted once (``ledger.py``). ``window``: a turn on the spot (``window.py``).
+
+    Clips that meet at a keyframe share its frame and pass it at one velocity. The ends of a clip at a
+    keyframe are that keyframe's camera exactly. Every path keeps in free space (``free_space.py``) or is
+    bent or left out. Where nothing can be filmed (no posed keyframe, a cloud that is empty or that no
+    keyframe sees, nothing to hope for) the trajectory is empty and its notes say why.
 
     Args:
-        keyframes: in time order.
-        count: frames a clip, both ends included; 0 plans nothing.
+        keyframes: in time order; those without a pose are passed over. One is enough for views beyond.
+        count: frames in all, anchors included; 0 plans nothing.
         cloud: the global point cloud.
+        config: the settings; the defaults where not given.
 
     Raises:
         SynthesisError: ``count`` is 1 or negative.
     """
     if count < 0 or count == 1:
-        raise SynthesisError(f"{count} frames a clip: its two ends are needed, so 0 or at least 2")
-    posed = [index for index, keyframe in enumerate(keyframes) if keyframe.posed]
-    seen = {index: visible(keyframes[index].camera, cloud) for index in posed} if count else {}
+        raise SynthesisError(f"{count} frames: a clip has two ends, so 0 or at least 2 are needed")
+    config = config or PlanConfig()
+    posed = {index: keyframe.camera for index, keyframe in enumerate(keyframes) if keyframe.posed}
+    if count == 0:
+        return Trajectory((), notes=("0 frames were asked for",))
+    scene = Scene.of(posed, cloud, config)
+    if scene is None:
+        why = "no keyframe has a pose" if not posed else f"no keyframe sees any of {len(cloud)} points"
+        return Trajectory((), notes=(f"nothing to plan: {why}",))
+    notes: list[str] = []
+    takes = _window(scene, count, notes) if config.trajectory == "window" else _clips(scene, count, notes)
+    return _trajectory(scene, takes, notes)
+
+
+def _window(scene: Scene, count: int, notes: list[str]) -> list[_Take]:
+    turn = best_turn(scene)
+    if turn is None:
+        notes.append("no window: no place from which more than the inputs' own views can be filled")
+        return []
+    where = "a free place" if turn.keyframe is None else f"keyframe {turn.keyframe}"
+    notes.append(f"window at {where}: {np.degrees(turn.left):.0f} to {np.degrees(turn.right):.0f} degrees")
+    parts = filmed(turn, count)
+    return [_Take("window", ends, cameras, number > 0) for number, (cameras, ends) in enumerate(parts)]
+
+
+def _clips(scene: Scene, count: int, notes: list[str]) -> list[_Take]:
+    offers = offers_between(scene, notes)
+    if scene.config.trajectory == "between":
+        lengths = _lengths_between(len(offers), count)
+        least = -1.0
+    else:
+        offers += offers_beyond(scene, notes)
+        number = max(1, round(count / scene.config.clip))
+        lengths = [len(part) for part in np.array_split(np.arange(count), number)]
+        least = LEAST_GAIN * next(iter(scene.sketches.values())).depth.size
+    return _taken(scene, _chosen(scene, offers, lengths, least, notes))
+
+
+def _lengths_between(gaps: int, count: int) -> list[int]:
+    """Share ``count`` frames among chained clips of at least three, as many of ``gaps`` as fit."""
+    number = min(gaps, (count - 1) // 2)
+    if number < 1:
+        return []
+    return [len(part) + 1 for part in np.array_split(np.arange(count - 1), number)]
+
+
+def _chosen(
+    scene: Scene, offers: list[Offer], lengths: list[int], least: float, notes: list[str]
+) -> list[tuple[Offer, list[Knot]]]:
+    """Choose an offer for each length, the most hopeful first, that has a free path."""
+    ledger, open_ = Ledger([offer.cells for offer in offers]), np.ones(len(offers), np.bool_)
+    chosen: list[tuple[Offer, list[Knot]]] = []
+    for length in lengths:
+        fits = open_ & np.array([length > 2 or not offer.between for offer in offers], np.bool_)
+        while fits.any():
+            gains = np.where(fits, ledger.gains(), -np.inf)
+            best = int(np.argmax(gains))
+            if gains[best] <= least:
+                notes.append(f"{len(chosen)} clips: no other view hopes for enough")
+                return chosen
+            offer = offers[best]
+            knots, note = route(offer.ends, length, scene.space, offer.ends[: 1 + offer.between])
+            open_[best] = fits[best] = False
+            if note is not None:
+                notes.append(f"{offer} {note}")
+            if knots:
+                chosen.append((offer, knots))
+                for camera in through(knots)[1:]:
+                    ledger.film(cells(scene.hopes(camera), CELL * scene.survey.depth))
+                break
+    return chosen
+
+
+def _taken(scene: Scene, chosen: list[tuple[Offer, list[Knot]]]) -> list[_Take]:
+    """Put clips in the order of their keyframes; those that follow each other become one smooth path."""
+    between = sorted((each for each in chosen if each[0].between), key=lambda each: each[0].anchors[0])
+    takes: list[_Take] = []
+    run: list[tuple[Offer, list[Knot]]] = []
+    for each in between:
+        if run and run[-1][0].anchors[1] != each[0].anchors[0]:
+            takes += _run(scene, run)
+            run = []
+        run.append(each)
+    takes += _run(scene, run) if run else []
+    for offer, knots in chosen:
+        if not offer.between:
+            takes.append(_Take("extrapolated", offer.anchors, through(knots)))
+    return takes
+
+
+def _run(scene: Scene, run: list[tuple[Offer, list[Knot]]]) -> list[_Take]:
+    """Return clips that follow each other, on one spline where that stays in free space."""
+    path = through(chained([knots for _, knots in run]))
+    passed = [run[0][0].ends[0], *(offer.ends[1] for offer, _ in run)]
+    free, takes, start = scene.space.obstacle(path, passed) is None, [], 0
+    for number, (offer, knots) in enumerate(run):
+        stop = start + knots[-1].frame + 1
+        cameras = path[start:stop] if free else through(knots)
+        takes.append(_Take("interpolated", offer.anchors, cameras, number > 0))
+        start = stop - 1
+    return takes
+
+
+def _trajectory(scene: Scene, takes: list[_Take], notes: list[str]) -> Trajectory:
     cameras: list[Camera] = []
-    anchors: list[tuple[int, int]] = []
-    for first, last in pairwise(posed if count else []):
-        if shared(seen[first], seen[last]) >= SHARED:
-            cameras += interpolate(keyframes[first].camera, keyframes[last].camera, count)
-            anchors.append((first, last))
-    return Trajectory(tuple(cameras), tuple(anchors))
-
-
-def interpolate(first: Camera, last: Camera, count: int) -> list[Camera]:
-    """Return ``count`` >= 2 cameras from ``first`` to ``last``, both included as they are.
-
-    Image size is that of ``first``; where ``last`` has the same size the intrinsics move linearly.
-    """
-    relative = first.world_from_camera[:3, :3].T @ last.world_from_camera[:3, :3]
-    axis_angle = cv2.Rodrigues(relative)[0][:, 0]
-    same_size = (first.width, first.height) == (last.width, last.height)
-    target = last.intrinsics if same_size else first.intrinsics
-    cameras = [first]
-    for share in np.linspace(0, 1, count)[1:-1]:
-        pose = np.eye(4)
-        pose[:3, :3] = first.world_from_camera[:3, :3] @ cv2.Rodrigues(share * axis_angle)[0]
-        pose[:3, 3] = (1 - share) * first.centre + share * last.centre
-        intrinsics = (1 - share) * first.intrinsics + share * target
-        cameras.append(replace(first, intrinsics=intrinsics, world_from_camera=pose))
-    return [*cameras, last]
-
-
-def visible(camera: Camera, cloud: PointCloud) -> NDArray[np.bool_]:
-    """Return which points ([N] bool) of ``cloud`` are in the image of ``camera`` and face it."""
-    points = cloud.points.astype(np.float64)
-    pixels, depth = camera.project(points)
-    inside = (depth > 0) & (pixels > -0.5).all(axis=1)
-    inside &= (pixels < np.array([camera.width, camera.height]) - 0.5).all(axis=1)
-    facing = ((camera.centre - points) * cloud.normals).sum(axis=1) > 0
-    return np.asarray(inside & facing, dtype=np.bool_)
-
-
-def shared(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    """Return the share of the smaller of two sets of points that lies in both; 0 of nothing."""
-    smaller = min(np.count_nonzero(first), np.count_nonzero(second))
-    return float(np.count_nonzero(first & second)) / smaller if smaller else 0.0
+    clips = []
+    for take in takes:
+        start = len(cameras) - take.joins
+        cameras += take.cameras[take.joins :]
+        looks = [scene.hopes(camera) for camera in take.cameras]
+        weights = np.stack([look.weight for look in looks])
+        unseen = np.array([look.unseen for look in looks], np.float32)
+        clips.append(Clip(take.kind, start, len(cameras), take.anchors, weights, unseen))
+    return Trajectory(tuple(cameras), tuple(clips), tuple(notes))

@@ -1,0 +1,35 @@
+"""Configuration of the path that the unseen parts are filmed along."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from reconx_ros.settings import Settings
+
+Plan = Literal["between", "uncertain", "window"]
+
+
+class PlanConfig(Settings):
+    """Where the camera goes; lengths are shares of the median depth of what the keyframes see."""
+
+    trajectory: Plan = Field(
+        "uncertain",
+        description="between: from keyframe to keyframe; uncertain: wherever most is to be learnt, between "
+        "keyframes and beyond; window: a turn on the spot as far as the inputs reach",
+    )
+    clip: int = Field(
+        4, ge=2, description="frames of an uncertain clip: shorter ones are more and see more places"
+    )
+    least_unseen: float = Field(
+        0.1, ge=0, le=1, description="share of a view that must be unseen for it to be worth filming"
+    )
+    most_unseen: float = Field(
+        0.6, ge=0, le=1, description="share of unseen pixels beyond which nothing can be said"
+    )
+    reach: float = Field(
+        0.125, gt=0, le=1, description="of the image width: how far from known surface a fill is plausible"
+    )
+    clearance: float = Field(0.08, ge=0, description="distance the path keeps from known surface")
+    venture: float = Field(
+        0.1, ge=0, description="distance from a keyframe up to which space that no view saw may be entered"
+    )
