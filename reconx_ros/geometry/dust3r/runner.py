@@ -13,6 +13,7 @@ from torch import Tensor
 
 from reconx_ros.errors import GeometryError
 from reconx_ros.geometry.dust3r.model import Architecture, Dust3r, Encoded, PairOutput
+from reconx_ros.machine import ran_out_of_memory
 
 Floats = NDArray[np.float32]
 Pair = tuple[int, int]
@@ -121,7 +122,7 @@ class PairRunner:
         try:
             return work()
         except (torch.OutOfMemoryError, RuntimeError, MemoryError) as err:
-            if not _out_of_memory(err):
+            if not ran_out_of_memory(err):
                 raise
             reason = str(err).splitlines()[0][:120] if str(err) else type(err).__name__
         self._make_room(reason)  # outside the handler, whose traceback holds the tensors
@@ -164,9 +165,3 @@ def _alike(pairs: Sequence[Pair], images: Sequence[Floats], most: int) -> list[P
 def _stacked(views: Sequence[Encoded]) -> Encoded:
     tokens: Tensor = torch.cat([view.tokens for view in views])
     return Encoded(tokens, views[0].grid)
-
-
-def _out_of_memory(err: Exception) -> bool:
-    text = str(err).lower()
-    told = "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
-    return isinstance(err, (torch.OutOfMemoryError, MemoryError)) or told

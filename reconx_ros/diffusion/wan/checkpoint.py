@@ -1,0 +1,108 @@
+"""A Wan-VACE folder looked through before it is loaded: diffusers would fill what is missing with noise."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reconx_ros.errors import SynthesisError
+
+PIPELINE = "WanVACEPipeline"
+INDEX = "model_index.json"
+HELP = (
+    "give a folder that `WanVACEPipeline.save_pretrained` wrote, or a Hugging Face id such as "
+    "Wan-AI/Wan2.1-VACE-1.3B-diffusers"
+)
+NAMED = 3
+"""Keys that an error names."""
+
+
+def check_folder(folder: Path) -> None:
+    """Check that ``folder`` holds a whole Wan-VACE, by names and shapes of all tensors but the text encoder's.
+
+    Raises:
+        SynthesisError: it does not; the message names what is wrong.
+    """
+    from diffusers import AutoencoderKLWan, WanVACETransformer3DModel  # noqa: PLC0415
+
+    _check_index(folder)
+    for part, kind in (("transformer", WanVACETransformer3DModel), ("vae", AutoencoderKLWan)):
+        complaints = key_complaints(_expected(folder / part, kind), _held(folder / part), extra=False)
+        if complaints:
+            raise SynthesisError(f"{folder / part} does not hold the weights it describes ({complaints}); {HELP}")
+
+
+def key_complaints(wanted: Mapping[str, Any], given: Mapping[str, Any], *, extra: bool = True) -> str:
+    """Return how the keys and shapes of ``given`` differ from ``wanted``, empty where they do not.
+
+    Args:
+        wanted: things with a shape.
+        given: the same.
+        extra: whether keys that are not wanted are a complaint.
+    """
+    both = [key for key in wanted if key in given and tuple(wanted[key].shape) != tuple(given[key].shape)]
+    found = {
+        "missing": [key for key in wanted if key not in given],
+        "unexpected": [key for key in given if key not in wanted] if extra else [],
+        "of another shape": [f"{k} {tuple(given[k].shape)}, not {tuple(wanted[k].shape)}" for k in both],
+    }
+    return "; ".join(f"{len(keys)} {what}: {_few(keys)}" for what, keys in found.items() if keys)
+
+
+def first_line(err: BaseException) -> str:
+    """Return the first line of what an exception says, cut to a readable length."""
+    return (str(err).strip().splitlines() or [type(err).__name__])[0][:200]
+
+
+def _check_index(folder: Path) -> None:
+    try:
+        held = json.loads((folder / INDEX).read_text())
+        name = held.get("_class_name")
+    except FileNotFoundError as err:
+        raise SynthesisError(f"{folder} has no {INDEX}: it is no diffusers pipeline; {HELP}") from err
+    except (OSError, ValueError, AttributeError) as err:
+        raise SynthesisError(f"{folder / INDEX} cannot be read ({first_line(err)}); {HELP}") from err
+    if name != PIPELINE:
+        raise SynthesisError(f"{folder} holds a {name}, not a {PIPELINE}; {HELP}")
+
+
+def _expected(folder: Path, kind: Any) -> dict[str, Any]:
+    """Return the tensors that ``config.json`` describes, without memory."""
+    try:
+        with torch.device("meta"):
+            state: dict[str, Any] = kind.from_config(kind.load_config(folder)).state_dict()
+            return state
+    except Exception as err:  # a damaged or foreign configuration fails in many ways
+        raise SynthesisError(f"{folder} describes no {kind.__name__} ({first_line(err)}); {HELP}") from err
+
+
+class _Shape:
+    """What a header says of a tensor."""
+
+    def __init__(self, shape: list[int]) -> None:
+        self.shape = shape
+
+
+def _held(folder: Path) -> dict[str, _Shape]:
+    """Return names and shapes of the tensors in all .safetensors files of a folder."""
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
+
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise SynthesisError(f"{folder} holds no .safetensors file; {HELP}")
+    found: dict[str, _Shape] = {}
+    for file in files:
+        try:
+            with safe_open(file, "pt") as opened:
+                for key in opened.keys():  # noqa: SIM118 - not a mapping
+                    found[key] = _Shape(opened.get_slice(key).get_shape())
+        except (SafetensorError, OSError) as err:
+            raise SynthesisError(f"{file} is damaged ({first_line(err)}); fetch it again") from err
+    return found
+
+
+def _few(keys: list[str]) -> str:
+    more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
+    return ", ".join(keys[:NAMED]) + more
