@@ -3,6 +3,9 @@
 import platform
 from pathlib import Path
 
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "insufficient memory")
+"""How CUDA, torch, the system and OpenCV say it."""
+
 
 def processor_name() -> str:
     """Return the processor's model name, or what Python knows of it."""
@@ -17,5 +20,5 @@ def processor_name() -> str:
 def ran_out_of_memory(err: BaseException) -> bool:
     """Tell whether ``err`` means that memory, of a GPU or not, did not suffice."""
     text = str(err).lower()
-    told = "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
+    told = any(words in text for words in OUT_OF_MEMORY)
     return isinstance(err, MemoryError) or type(err).__name__ == "OutOfMemoryError" or told

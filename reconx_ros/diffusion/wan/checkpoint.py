@@ -3,11 +3,14 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from reconx_ros.errors import SynthesisError
+
+if TYPE_CHECKING:
+    from diffusers import ModelMixin
 
 PIPELINE = "WanVACEPipeline"
 INDEX = "model_index.json"
@@ -20,7 +23,9 @@ NAMED = 3
 
 
 def check_folder(folder: Path) -> None:
-    """Check that ``folder`` holds a whole Wan-VACE, by names and shapes of all tensors but the text encoder's.
+    """Check that ``folder`` holds a whole Wan-VACE, by names and shapes of its tensors.
+
+    The text encoder is not looked at: it may not be needed.
 
     Raises:
         SynthesisError: it does not; the message names what is wrong.
@@ -31,7 +36,7 @@ def check_folder(folder: Path) -> None:
     for part, kind in (("transformer", WanVACETransformer3DModel), ("vae", AutoencoderKLWan)):
         complaints = key_complaints(_expected(folder / part, kind), _held(folder / part), extra=False)
         if complaints:
-            raise SynthesisError(f"{folder / part} does not hold the weights it describes ({complaints}); {HELP}")
+            raise SynthesisError(f"{folder / part} is not what it describes ({complaints}); {HELP}")
 
 
 def key_complaints(wanted: Mapping[str, Any], given: Mapping[str, Any], *, extra: bool = True) -> str:
@@ -68,7 +73,7 @@ def _check_index(folder: Path) -> None:
         raise SynthesisError(f"{folder} holds a {name}, not a {PIPELINE}; {HELP}")
 
 
-def _expected(folder: Path, kind: Any) -> dict[str, Any]:
+def _expected(folder: Path, kind: "type[ModelMixin]") -> dict[str, Any]:
     """Return the tensors that ``config.json`` describes, without memory."""
     try:
         with torch.device("meta"):
@@ -87,20 +92,20 @@ class _Shape:
 
 def _held(folder: Path) -> dict[str, _Shape]:
     """Return names and shapes of the tensors in all .safetensors files of a folder."""
-    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
-
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise SynthesisError(f"{folder} holds no .safetensors file; {HELP}")
-    found: dict[str, _Shape] = {}
-    for file in files:
-        try:
-            with safe_open(file, "pt") as opened:
-                for key in opened.keys():  # noqa: SIM118 - not a mapping
-                    found[key] = _Shape(opened.get_slice(key).get_shape())
-        except (SafetensorError, OSError) as err:
-            raise SynthesisError(f"{file} is damaged ({first_line(err)}); fetch it again") from err
-    return found
+    return {key: shape for file in files for key, shape in _shapes(file)}
+
+
+def _shapes(file: Path) -> list[tuple[str, _Shape]]:
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
+
+    try:
+        with safe_open(file, "pt") as opened:
+            return [(key, _Shape(opened.get_slice(key).get_shape())) for key in opened.keys()]  # noqa: SIM118
+    except (SafetensorError, OSError) as err:
+        raise SynthesisError(f"{file} is damaged ({first_line(err)}); fetch it again") from err
 
 
 def _few(keys: list[str]) -> str:

@@ -6,6 +6,7 @@ from math import sqrt
 
 from reconx_ros.camera import Camera
 from reconx_ros.diffusion.wan.config import TIME_STRIDE
+from reconx_ros.structure.trajectory import Trajectory
 
 MULTIPLE = 16
 """Pixels: 8 of the VAE times a patch of 2."""
@@ -66,3 +67,12 @@ def film_size(camera: Camera, pixels: int) -> tuple[int, int]:
 def _whole(frames: int) -> int:
     """Return the least 4k + 1 that is at least ``frames``."""
     return -(-(frames - 1) // TIME_STRIDE) * TIME_STRIDE + 1
+
+
+def takes_of(trajectory: Trajectory) -> list[tuple[int, int]]:
+    """Return first frame and one past the last of each clip; one clip where the trajectory names none."""
+    count = len(trajectory.anchors)
+    if not count or len(trajectory) % count:
+        return [(0, len(trajectory))] if len(trajectory) else []
+    length = len(trajectory) // count
+    return [(number * length, (number + 1) * length) for number in range(count)]

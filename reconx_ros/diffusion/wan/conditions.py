@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from reconx_ros.camera import Camera
+from reconx_ros.diffusion.wan.config import TIME_STRIDE
 from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.structure.composite import composite, front_depth
 from reconx_ros.structure.conditioning import render_conditioning
@@ -36,6 +37,11 @@ class Conditions:
     seen: Tensor
     depth: Tensor
     real: Mapping[int, int]
+
+    @property
+    def latents(self) -> int:
+        """Latent frames that stand for the window."""
+        return (len(self.image) - 1) // TIME_STRIDE + 1
 
     @property
     def video(self) -> Tensor:
@@ -73,8 +79,10 @@ def conditions(
     if real:
         colors = batch(references, render.size).color[:, None]
         if render.exposure is not None:
-            gain, bias = (each[:, None, : len(references), :, None, None].cpu() for each in
-                          (render.exposure.gain, render.exposure.bias))
+            gain, bias = (
+                each[:, None, : len(references), :, None, None].cpu()
+                for each in (render.exposure.gain, render.exposure.bias)
+            )
             colors = (colors * gain + bias).clamp(0, 1)
     for frame, reference in real.items():
         image[frame], known[frame], seen[frame] = colors[0, 0, reference], 1.0, 1.0

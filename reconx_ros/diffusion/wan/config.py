@@ -28,7 +28,9 @@ class WanConfig(Settings):
     Steps, guidance and flow shift are those the weights were published with.
     """
 
-    model: str = Field(SMALLEST, description="local folder in diffusers' layout, or a Hugging Face id")
+    model: str = Field(
+        SMALLEST, min_length=1, description="local folder in diffusers' layout, or a Hugging Face id"
+    )
     prompt: str = Field(PROMPT, min_length=1, description="what to film; its embedding is kept on disk")
     negative_prompt: str = Field(NEGATIVE_PROMPT, description="what to avoid, where guidance is above 1")
     steps: int = Field(30, ge=1, description="denoising steps")
@@ -45,7 +47,9 @@ class WanConfig(Settings):
     )
     window: int = Field(33, ge=5, description="frames filmed at once, 4k + 1; 81 is what was trained")
     overlap: int = Field(
-        5, ge=1, description="frames neighbouring windows share; the first is handed over, the others blended"
+        5,
+        ge=1,
+        description="frames neighbouring windows share: the first handed over, the others blended",
     )
     references: int = Field(4, ge=1, description="views rendered into a clip: those that show most of it")
     reference_images: int = Field(2, ge=0, description="how many of them are also given as whole images")
@@ -54,22 +58,25 @@ class WanConfig(Settings):
     )
     seed: int = Field(0, ge=0, description="of the noise")
     feather: int = Field(
-        4, ge=0, description="pixels over which the render, kept where covered, fades into what was generated"
+        4,
+        ge=0,
+        description="pixels over which the render, kept where covered, fades into what is generated",
     )
     structure: Path | None = Field(
-        None, description="weights of the structure attention, a .safetensors file; left out where not given"
+        None,
+        description="weights of the structure attention (.safetensors); left out where not given",
     )
     structure_guidance: float | None = Field(
         None,
         ge=0,
-        description="strength of the structure tokens apart from the prompt's, at the cost of a third pass; "
+        description="strength of the structure tokens apart from the prompt's, at a third pass's cost; "
         "as strong as the prompt's where not given; 0 leaves them out",
     )
-    dtype: Literal["bf16", "fp16", "fp32"] = Field("bf16", description="of the transformer; the VAE is fp32")
+    dtype: Literal["bf16", "fp16", "fp32"] = Field("bf16", description="of the transformer; the VAE: fp32")
     memory: Literal["auto", "none", "offload", "sequential"] = Field(
         "auto",
-        description="none keeps all on the GPU, offload only the part at work, sequential only the layer at "
-        "work (slow); auto takes the first that fits. On the CPU it has no meaning",
+        description="none keeps all on the GPU, offload only the part at work, sequential only the layer "
+        "at work (slow); auto takes the first that fits. On the CPU it has no meaning",
     )
     tiling: bool | None = Field(
         None, description="encode and decode in tiles, for memory; where not given: unless memory is none"
@@ -84,5 +91,5 @@ class WanConfig(Settings):
             below = (self.window - 1) // TIME_STRIDE * TIME_STRIDE + 1
             raise ValueError(f"window {self.window} is not 4k + 1: take {below} or {below + TIME_STRIDE}")
         if self.overlap >= self.window:
-            raise ValueError(f"overlap {self.overlap} does not leave a window of {self.window} any new frame")
+            raise ValueError(f"overlap {self.overlap} leaves a window of {self.window} no new frame")
         return self

@@ -1,8 +1,12 @@
 """How wrong a generated pixel is expected to be, and how far it is believed."""
 
+from math import erf, sqrt
+
 import torch
 from torch import Tensor
 
+from reconx_ros.diffusion.reliability import COLOUR_TOLERANCE, KNOTS, MOST, Reliability
+from reconx_ros.diffusion.reliability import LEAST as LEAST_RIGHT
 from reconx_ros.structure.fills import gaussian_blur, push_pull
 from reconx_ros.structure.uncertainty import REACH, hole_depth
 
@@ -14,9 +18,6 @@ DEEP = 0.2
 
 NEIGHBOURHOOD = 2.0
 """Pixels (σ of a Gaussian) over which the model's agreement with the render is averaged."""
-
-RIGHT = 0.1
-"""A pixel is right when its colour is within this of the truth, mean over channels."""
 
 
 def expected_error(generated: Tensor, image: Tensor, known: Tensor, spread: Tensor | None = None) -> Tensor:
@@ -50,9 +51,11 @@ def expected_error(generated: Tensor, image: Tensor, known: Tensor, spread: Tens
     return (LEAST**2 + agreement + (1 - known) * hole).sqrt()
 
 
-def provisional_confidence(error: Tensor) -> Tensor:
-    """Map σ to the probability of being right, if errors were Gaussian: erf(RIGHT / (σ √2)).
+def provisional_curve() -> Reliability:
+    """Return the probability of being right if errors were Gaussian: erf(τ / (σ √2)), τ the tolerance.
 
-    Not calibrated: a curve fitted on held-out scenes takes its place where there is one.
+    Not calibrated on this model: a run's own keyframes shift it (``Reliability.shifted``).
     """
-    return torch.erf(RIGHT / (error * 2**0.5))
+    says = [LEAST * 1.25**knot for knot in range(KNOTS)]
+    right = (min(MOST, max(LEAST_RIGHT, erf(COLOUR_TOLERANCE / (sigma * sqrt(2))))) for sigma in says)
+    return Reliability(tuple(says), tuple(right))

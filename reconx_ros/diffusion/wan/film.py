@@ -1,9 +1,9 @@
 """One window through the unchanged diffusers pipeline."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from PIL.Image import Image
@@ -14,6 +14,9 @@ from reconx_ros.diffusion.wan.config import WanConfig
 from reconx_ros.diffusion.wan.memory import Mode
 from reconx_ros.diffusion.wan.structure_branch import StructureBranch
 from reconx_ros.diffusion.wan.structure_guidance import conditional_weight, structure_guided
+
+if TYPE_CHECKING:
+    from diffusers import WanVACEPipeline
 
 
 class Stopped(Exception):  # noqa: N818 - no error: somebody asked
@@ -37,7 +40,7 @@ class Film:
         mode: how it lies in memory.
     """
 
-    pipeline: Any
+    pipeline: "WanVACEPipeline"
     prompt: Tensor
     negative: Tensor | None
     branch: StructureBranch | None
@@ -69,14 +72,14 @@ class Film:
             NotFinite: the model gave NaN.
         """
 
-        def after_step(_: Any, done: int, __: Any, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        def after_step(_: object, done: int, __: object, state: dict[str, Tensor]) -> dict[str, Tensor]:
             if not bool(torch.isfinite(state["latents"]).all()):
                 raise NotFinite(f"not finite after step {done + 1}")
             if not step(done + 1):
                 raise Stopped
             return {}
 
-        height, width = given.image.shape[-2:]
+        (height, width), where = given.image.shape[-2:], self.pipeline._execution_device
         try:
             with self._structure(tokens):
                 frames: Tensor = self.pipeline(
@@ -84,10 +87,8 @@ class Film:
                     mask=given.mask,
                     reference_images=list(images) or None,
                     conditioning_scale=self.config.conditioning,
-                    prompt_embeds=self.prompt.to(self.pipeline._execution_device),
-                    negative_prompt_embeds=None
-                    if self.negative is None
-                    else self.negative.to(self.pipeline._execution_device),
+                    prompt_embeds=self.prompt.to(where),
+                    negative_prompt_embeds=None if self.negative is None else self.negative.to(where),
                     height=height,
                     width=width,
                     num_frames=len(given.image),
@@ -103,7 +104,7 @@ class Film:
             raise NotFinite("not finite after decoding")
         return frames.float().cpu()
 
-    def _structure(self, tokens: Tensor | None) -> Any:
+    def _structure(self, tokens: Tensor | None) -> AbstractContextManager[None]:
         if tokens is None or self.branch is None:
             return nullcontext()
         weight = conditional_weight(self.config.guidance, self.config.structure_guidance)

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -10,6 +10,9 @@ from reconx_ros.diffusion.wan.checkpoint import HELP, first_line
 from reconx_ros.diffusion.wan.config import WanConfig
 from reconx_ros.errors import SynthesisError
 from reconx_ros.machine import ran_out_of_memory
+
+if TYPE_CHECKING:
+    from diffusers import SchedulerMixin, WanVACEPipeline
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 SHIFTS = ("flow_shift", "shift")
@@ -30,7 +33,8 @@ def located(model: str) -> Path:
     from diffusers import WanVACEPipeline  # noqa: PLC0415
 
     try:
-        return Path(WanVACEPipeline.download(model, text_encoder=None, tokenizer=None, use_safetensors=True))
+        left_out = {"text_encoder": None, "tokenizer": None}
+        return Path(WanVACEPipeline.download(model, use_safetensors=True, **left_out))
     except Exception as err:  # no network, no such id, no room: one answer
         raise SynthesisError(
             f"synthesis.wan.model = '{model}' is no folder here and cannot be fetched from Hugging Face "
@@ -38,8 +42,8 @@ def located(model: str) -> Path:
         ) from err
 
 
-def load_pipeline(folder: Path, config: WanConfig) -> Any:
-    """Return the ``WanVACEPipeline`` in ``folder`` on the CPU: transformer, VAE and scheduler.
+def load_pipeline(folder: Path, config: WanConfig) -> "WanVACEPipeline":
+    """Return the pipeline in ``folder`` on the CPU: transformer, VAE and scheduler.
 
     Raises:
         SynthesisError: it cannot be loaded, or memory runs out. What diffusers would only warn of,
@@ -53,14 +57,14 @@ def load_pipeline(folder: Path, config: WanConfig) -> Any:
             folder, text_encoder=None, tokenizer=None, dtype=dtypes, use_safetensors=True
         )
     except Exception as err:  # diffusers raises nearly anything for a damaged folder
-        lacking = "there is not enough memory for it" if ran_out_of_memory(err) else HELP
-        raise SynthesisError(f"{folder} cannot be loaded as Wan-VACE ({first_line(err)}); {lacking}") from err
+        advice = "there is not enough memory for it" if ran_out_of_memory(err) else HELP
+        raise SynthesisError(f"{folder} cannot be loaded ({first_line(err)}); {advice}") from err
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler = shifted(pipeline.scheduler, config.flow_shift)
     return pipeline
 
 
-def shifted(scheduler: Any, flow_shift: float) -> Any:
+def shifted(scheduler: "SchedulerMixin", flow_shift: float) -> "SchedulerMixin":
     """Return the scheduler with its noise schedule shifted as asked."""
     names = [name for name in SHIFTS if name in scheduler.config]
-    return type(scheduler).from_config(scheduler.config, **{name: flow_shift for name in names[:1]})
+    return type(scheduler).from_config(scheduler.config, **dict.fromkeys(names[:1], flow_shift))

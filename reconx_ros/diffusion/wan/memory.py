@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -10,6 +10,9 @@ from reconx_ros.diffusion.wan.checkpoint import first_line
 from reconx_ros.diffusion.wan.config import WanConfig
 from reconx_ros.errors import MissingDependencyError, SynthesisError
 from reconx_ros.machine import ran_out_of_memory
+
+if TYPE_CHECKING:
+    from diffusers import WanVACEPipeline
 
 Mode = Literal["none", "offload", "sequential"]
 
@@ -19,7 +22,7 @@ WORKING_BYTES = 480
 GIGA = 2**30
 
 
-def place(pipeline: Any, config: WanConfig, device: str) -> Mode:
+def place(pipeline: "WanVACEPipeline", config: WanConfig, device: str) -> Mode:
     """Put ``pipeline`` on ``device`` in the mode that ``config.memory`` names; return the mode.
 
     Raises:
@@ -81,18 +84,19 @@ def memory_named(config: WanConfig, mode: str) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, MemoryError) as err:
+    except Exception as err:  # torch, numpy and OpenCV have different ones
         if not ran_out_of_memory(err):
             raise
         smaller = {"none": "memory: offload", "offload": "memory: sequential"}.get(mode)
         advice = f"{smaller}, or " if smaller and torch.cuda.is_available() else ""
         raise SynthesisError(
-            f"out of memory filming {config.window} frames of {config.pixels} pixels with Wan-VACE in memory "
-            f"mode {mode} ({first_line(err)}): set synthesis.wan to {advice}fewer pixels or a smaller window"
+            f"out of memory filming {config.window} frames of {config.pixels} pixels with Wan-VACE "
+            f"({first_line(err)}; memory mode {mode}): set synthesis.wan to {advice}fewer pixels or a "
+            "smaller window"
         ) from err
 
 
-def _mode(pipeline: Any, config: WanConfig, device: str) -> Mode:
+def _mode(pipeline: "WanVACEPipeline", config: WanConfig, device: str) -> Mode:
     if not device.startswith("cuda"):
         return "none"
     if config.memory != "auto":

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -19,13 +19,18 @@ from reconx_ros.diffusion.wan.load import DTYPES
 from reconx_ros.diffusion.wan.memory import GIGA, require, weight_bytes
 from reconx_ros.errors import SynthesisError
 
+if TYPE_CHECKING:
+    from diffusers import WanVACEPipeline
+
 TOKENS = 512
 """Length of the text the model was trained with."""
 
 KEY = "embedding"
 
 
-def prompt_embeddings(config: WanConfig, folder: Path, width: int, device: str) -> tuple[Tensor, Tensor | None]:
+def prompt_embeddings(
+    config: WanConfig, folder: Path, width: int, device: str
+) -> tuple[Tensor, Tensor | None]:
     """Return the embeddings [1, 512, width] of prompt and negative prompt, on the CPU.
 
     The text encoder is loaded only where one of them is not on disk. The negative one is ``None`` without
@@ -43,12 +48,13 @@ def prompt_embeddings(config: WanConfig, folder: Path, width: int, device: str) 
     """
     texts = [config.prompt, config.negative_prompt] if config.guidance > 1 else [config.prompt]
     files = [_file(config, folder, text) for text in texts]
-    found = [_kept(file, width) for file in files]
-    if any(each is None for each in found):
-        found = list(_encoded(config, folder, texts, device))
+    kept = [_kept(file, width) for file in files]
+    found = [each for each in kept if each is not None]
+    if len(found) < len(texts):
+        found = _encoded(config, folder, texts, device)
         for file, embedding in zip(files, found, strict=True):
             _keep(file, embedding)
-    first, *others = (_of_width(each, width, config) for each in found if each is not None)
+    first, *others = (_of_width(each, width, config) for each in found)
     return first, others[0] if others else None
 
 
@@ -88,6 +94,7 @@ def _keep(file: Path, embedding: Tensor) -> None:
     aside.replace(file)
 
 
+@torch.no_grad()
 def _encoded(config: WanConfig, folder: Path, texts: list[str], device: str) -> list[Tensor]:
     require("ftfy", "encoding a prompt for Wan-VACE")
     encoder = _text_pipeline(config, folder)
@@ -97,7 +104,7 @@ def _encoded(config: WanConfig, folder: Path, texts: list[str], device: str) -> 
             encoder.encode_prompt(text, None, False, max_sequence_length=TOKENS)[0].cpu() for text in texts
         ]
     except RuntimeError as err:
-        raise SynthesisError(f"the text encoder of {config.model} cannot be run ({first_line(err)})") from err
+        raise SynthesisError(f"the text encoder of {config.model} failed ({first_line(err)})") from err
     del encoder
     gc.collect()
     if torch.cuda.is_available():
@@ -105,13 +112,18 @@ def _encoded(config: WanConfig, folder: Path, texts: list[str], device: str) -> 
     return embeddings
 
 
-def _text_pipeline(config: WanConfig, folder: Path) -> Any:
+def _text_pipeline(config: WanConfig, folder: Path) -> "WanVACEPipeline":
     from diffusers import WanVACEPipeline  # noqa: PLC0415
 
     source = folder if Path(config.model).expanduser().is_dir() else config.model
     try:
         return WanVACEPipeline.from_pretrained(
-            source, transformer=None, vae=None, scheduler=None, dtype=DTYPES[config.dtype], use_safetensors=True
+            source,
+            transformer=None,
+            vae=None,
+            scheduler=None,
+            dtype=DTYPES[config.dtype],
+            use_safetensors=True,
         )
     except Exception as err:  # diffusers and transformers raise nearly anything for a damaged folder
         raise SynthesisError(
@@ -129,7 +141,7 @@ def _roomy(encoder: torch.nn.Module, device: str) -> str:
 def _of_width(embedding: Tensor, width: int, config: WanConfig) -> Tensor:
     if embedding.shape[-1] != width:
         raise SynthesisError(
-            f"the text encoder of {config.model} gives {embedding.shape[-1]} channels and its transformer takes "
-            f"{width}: they belong to different models"
+            f"the text encoder of {config.model} gives {embedding.shape[-1]} channels and its transformer "
+            f"takes {width}: they belong to different models"
         )
     return embedding

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from reconx_ros.diffusion.wan.clips import Window
 from reconx_ros.diffusion.wan.conditions import Conditions
-from reconx_ros.diffusion.wan.doubt import expected_error
+from reconx_ros.diffusion.wan.doubt import LEAST, expected_error
 from reconx_ros.diffusion.wan.restore import matched, restored
 from reconx_ros.structure.depth_guess import guessed_depth
 
@@ -36,9 +36,11 @@ def take(given: Conditions, draws: Sequence[Tensor], feather: int) -> Take:
     """Make the frames of a window of its draws [F, 3, H, W]: the first is shown, their spread is doubt."""
     colored = [matched(draw, given.image, given.known) for draw in draws]
     spread = torch.stack(colored).var(0).mean(1, keepdim=True) if len(draws) > 1 else None
+    error = expected_error(colored[0], given.image, given.known, spread)
+    error[list(given.real)] = LEAST
     return Take(
         restored(colored[0], given.image, given.known, feather),
-        expected_error(colored[0], given.image, given.known, spread),
+        error,
         guessed_depth(given.depth, (given.depth > 0).to(given.depth.dtype)),
         given.seen,
         given.real,

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
+
+if TYPE_CHECKING:
+    from diffusers.models.transformers.transformer_wan import WanAttention
 
 
 @dataclass(eq=False)
@@ -55,7 +58,9 @@ class StructureAttention(nn.Module):
             raise RuntimeError("the structure attention is attached to no block")
         return self._before
 
-    def forward(self, attn: Any, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def forward(
+        self, attn: "WanAttention", hidden_states: Tensor, *args: object, **kwargs: object
+    ) -> Tensor:
         """Attend as diffusers calls a processor; ``attn`` is the block's ``WanAttention``."""
         plain = self.before(attn, hidden_states, *args, **kwargs)
         tokens = self._shown.tokens

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from reconx_ros.camera import Camera
 from reconx_ros.diffusion.wan.structure_attention import Shown, StructureAttention
 from reconx_ros.geometry.protocol import PointCloud, map_confidence
 from reconx_ros.structure.encoder import EncoderConfig, StructureEncoder, StructureTokens
+
+if TYPE_CHECKING:
+    from diffusers import WanVACETransformer3DModel
 
 MOST_POINTS = 32768
 """Points of a cloud that are encoded; a larger one is thinned evenly over its rows."""
@@ -30,27 +33,31 @@ class StructureBranch(nn.Module):
         """
         super().__init__()
         self.encoder = StructureEncoder(encoder)
-        self.attentions = nn.ModuleList(
-            [StructureAttention(inner_width, encoder.width) for _ in range(blocks)]
-        )
+        attentions = [StructureAttention(inner_width, encoder.width) for _ in range(blocks)]
+        self.attentions = nn.ModuleList(attentions)
         self._shown = Shown()
 
     @classmethod
-    def for_transformer(cls, transformer: Any, encoder: EncoderConfig) -> "StructureBranch":
+    def for_transformer(
+        cls, transformer: "WanVACETransformer3DModel", encoder: EncoderConfig
+    ) -> "StructureBranch":
         """Create a branch that fits a ``WanVACETransformer3DModel``."""
         return cls(encoder, *transformer_size(transformer))
 
-    def install(self, transformer: Any) -> None:
+    def install(self, transformer: "WanVACETransformer3DModel") -> None:
         """Add the structure attention to ``block.attn2`` of every block, before memory hooks are set."""
-        for block, attention in zip(transformer.blocks, self.attentions, strict=True):
+        for block, attention in zip(transformer.blocks, self._each(), strict=True):
             attention.attach(block.attn2.processor, self._shown)
             block.attn2.set_processor(attention)
 
-    def remove(self, transformer: Any) -> None:
+    def remove(self, transformer: "WanVACETransformer3DModel") -> None:
         """Put the processors back that ``install`` replaced."""
-        for block, attention in zip(transformer.blocks, self.attentions, strict=True):
+        for block, attention in zip(transformer.blocks, self._each(), strict=True):
             block.attn2._modules.pop("processor")
             block.attn2.set_processor(attention.before)
+
+    def _each(self) -> list[StructureAttention]:
+        return [each for each in self.attentions if isinstance(each, StructureAttention)]
 
     @torch.no_grad()
     def encode(self, cloud: PointCloud, first: Camera) -> StructureTokens:
@@ -75,7 +82,7 @@ class StructureBranch(nn.Module):
             self._shown.tokens = None
 
 
-def transformer_size(transformer: Any) -> tuple[int, int]:
+def transformer_size(transformer: "WanVACETransformer3DModel") -> tuple[int, int]:
     """Return the width of all heads and the number of blocks of a ``WanVACETransformer3DModel``."""
     config = transformer.config
     return int(config.num_attention_heads * config.attention_head_dim), int(config.num_layers)

@@ -15,13 +15,18 @@ pass it is, the pipeline says through ``transformer.cache_context``.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from reconx_ros.diffusion.wan.structure_branch import StructureBranch
 
+if TYPE_CHECKING:
+    from diffusers import WanVACETransformer3DModel
+
+
 CONDITIONAL = "cond"
+REPLACED = ("forward", "cache_context")
 
 
 def conditional_weight(guidance: float, structure: float | None) -> float:
@@ -32,7 +37,7 @@ def conditional_weight(guidance: float, structure: float | None) -> float:
 
 @contextmanager
 def structure_guided(
-    transformer: Any, branch: StructureBranch, tokens: Tensor, weight: float
+    transformer: "WanVACETransformer3DModel", branch: StructureBranch, tokens: Tensor, weight: float
 ) -> Iterator[None]:
     """Let the conditional passes of ``transformer`` see ``tokens`` with weight w.
 
@@ -43,17 +48,17 @@ def structure_guided(
         weight: w of ``conditional_weight``; 0 leaves the structure out.
     """
     plain, plain_context = transformer.forward, transformer.cache_context
-    own = {name: vars(transformer)[name] for name in ("forward", "cache_context") if name in vars(transformer)}
+    own = {name: vars(transformer)[name] for name in REPLACED if name in vars(transformer)}
     current = CONDITIONAL
 
     @contextmanager
-    def named(name: str, **kwargs: Any) -> Iterator[None]:
+    def named(name: str, **kwargs: object) -> Iterator[None]:
         nonlocal current
         current = name
         with plain_context(name, **kwargs):
             yield
 
-    def forward(*args: Any, **kwargs: Any) -> tuple[Tensor]:
+    def forward(*args: object, **kwargs: object) -> tuple[Tensor]:
         if current != CONDITIONAL or weight == 0:
             return plain(*args, **kwargs)  # type: ignore[no-any-return]
         with branch.showing(tokens):
@@ -67,7 +72,7 @@ def structure_guided(
     try:
         yield
     finally:
-        for name in ("forward", "cache_context"):
+        for name in REPLACED:
             delattr(transformer, name)
         for name, value in own.items():
             setattr(transformer, name, value)

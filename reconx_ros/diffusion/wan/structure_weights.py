@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from pydantic import ValidationError
@@ -12,6 +12,9 @@ from reconx_ros.diffusion.wan.checkpoint import first_line, key_complaints
 from reconx_ros.diffusion.wan.structure_branch import StructureBranch, transformer_size
 from reconx_ros.errors import SynthesisError
 from reconx_ros.structure.encoder import EncoderConfig
+
+if TYPE_CHECKING:
+    from diffusers import WanVACETransformer3DModel
 
 FORMAT = "reconx-wan-structure-1"
 
@@ -27,7 +30,7 @@ def save_structure(branch: StructureBranch, file: Path) -> None:
     aside.replace(file)
 
 
-def load_structure(file: Path, transformer: Any) -> StructureBranch:
+def load_structure(file: Path, transformer: "WanVACETransformer3DModel") -> StructureBranch:
     """Return the branch in ``file``, float32, not yet installed in ``transformer``.
 
     Raises:

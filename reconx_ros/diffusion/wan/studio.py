@@ -1,6 +1,7 @@
 """From a configuration to something that films: folder, prompt, weights, memory."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,6 +14,9 @@ from reconx_ros.diffusion.wan.memory import memory_named, place
 from reconx_ros.diffusion.wan.prompt import prompt_embeddings
 from reconx_ros.diffusion.wan.structure_branch import StructureBranch
 from reconx_ros.diffusion.wan.structure_weights import load_structure
+
+if TYPE_CHECKING:
+    from diffusers import WanVACETransformer3DModel
 
 Prompts = tuple[Tensor, Tensor | None]
 
@@ -45,8 +49,10 @@ def open_film(folder: Path, config: WanConfig, device: str, prompts: Prompts | N
     return Film(pipeline, prompt, negative, branch, config, mode)
 
 
-def installed(branch: StructureBranch, transformer: torch.nn.Module, dtype: torch.dtype, device: str) -> None:
-    """Install ``branch``: its attentions in the transformer's precision, its encoder float32 on ``device``."""
+def installed(
+    branch: StructureBranch, transformer: "WanVACETransformer3DModel", dtype: torch.dtype, device: str
+) -> None:
+    """Install ``branch``: attentions in the transformer's precision, encoder float32 on ``device``."""
     branch.attentions.to(dtype)
     branch.encoder.to(device)
     branch.install(transformer)
