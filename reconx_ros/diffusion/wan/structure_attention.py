@@ -23,6 +23,23 @@ class Shown:
     tokens: Tensor | None = None
 
 
+class Gate(nn.Module):
+    """x → tanh(λ) x, λ = 0 at the start.
+
+    A layer of its own, as all weights of ``StructureAttention`` lie in layers: the hooks that bring weights
+    layer by layer would try to move what the layer is called with, which for a processor is the block.
+    """
+
+    def __init__(self) -> None:
+        """Create the closed gate."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale ``x``."""
+        return self.weight.tanh().to(x.dtype) * x
+
+
 class StructureAttention(nn.Module):
     """F_out = A(Q, K_g, V_g) + tanh(λ) A(Q, K_F, V_F), then the block's output projection.
 
@@ -43,7 +60,7 @@ class StructureAttention(nn.Module):
         self.to_k_s = nn.Linear(token_width, inner_width, bias=False)
         self.to_v_s = nn.Linear(token_width, inner_width, bias=False)
         self.norm_k_s = nn.RMSNorm(inner_width, eps=eps)
-        self.gate = nn.Parameter(torch.zeros(()))
+        self.gate = Gate()
         self._before: Callable[..., Tensor] | None = None
         self._shown = Shown()
 
@@ -72,7 +89,7 @@ class StructureAttention(nn.Module):
         v = self.to_v_s(given).unflatten(2, (attn.heads, -1))
         q, k, v = (each.transpose(1, 2) for each in (q, k.to(q.dtype), v.to(q.dtype)))
         seen = scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        return plain + _without_bias(attn.to_out[0], self.gate.tanh().to(seen.dtype) * seen)
+        return plain + _without_bias(attn.to_out[0], self.gate(seen))
 
 
 def _without_bias(layer: nn.Module, x: Tensor) -> Tensor:

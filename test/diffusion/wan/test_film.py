@@ -94,7 +94,7 @@ def with_branch(film: Film, gate: float) -> tuple[Film, torch.Tensor]:
     torch.manual_seed(2)
     branch = StructureBranch.for_transformer(film.pipeline.transformer, SMALL).requires_grad_(False)
     for each in branch.attentions:
-        each.gate.fill_(gate)
+        each.gate.weight.fill_(gate)
     branch.install(film.pipeline.transformer)
     references, cloud, _ = scene()
     return replace(film, branch=branch), branch.encode(cloud, references[0].camera).tokens

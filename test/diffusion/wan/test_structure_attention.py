@@ -30,7 +30,7 @@ def slow(attn: WanAttention, added: StructureAttention, x: Tensor, text: Tensor,
     q = rms(attn.to_q(x[0]), attn.norm_q)
     plain = attend(q, rms(attn.to_k(text[0]), attn.norm_k), attn.to_v(text[0]))
     structure = attend(q, rms(added.to_k_s(tokens[0]), added.norm_k_s), added.to_v_s(tokens[0]))
-    return attn.to_out[0](plain + torch.tanh(added.gate) * structure)[None]
+    return attn.to_out[0](plain + torch.tanh(added.gate.weight) * structure)[None]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def attached() -> tuple[WanAttention, StructureAttention, Shown]:
 def test_equals_the_equation(attached: tuple[WanAttention, StructureAttention, Shown]) -> None:
     attn, added, shown = attached
     x, text, tokens = (torch.randn(1, n, w).double() for n, w in ((10, 24), (7, 24), (5, 16)))
-    added.gate.fill_(0.7)
+    added.gate.weight.fill_(0.7)
     shown.tokens = tokens
     torch.testing.assert_close(attn(x, text), slow(attn, added, x, text, tokens), rtol=1e-10, atol=1e-12)
 
@@ -72,8 +72,8 @@ def test_a_gradient_opens_the_gate(attached: tuple[WanAttention, StructureAttent
     attn, added, shown = attached
     shown.tokens = torch.randn(1, 5, 16).double()
     attn(torch.randn(1, 10, 24).double(), torch.randn(1, 7, 24).double()).square().sum().backward()
-    assert added.gate.grad is not None
-    assert added.gate.grad.abs() > 0
+    assert added.gate.weight.grad is not None
+    assert added.gate.weight.grad.abs() > 0
 
 
 def test_a_branch_is_installed_in_every_block_and_removed() -> None:

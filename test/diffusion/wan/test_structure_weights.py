@@ -25,7 +25,7 @@ def transformer(layers: int = 2, heads: int = 2) -> WanVACETransformer3DModel:
 def branch() -> StructureBranch:
     torch.manual_seed(1)
     branch = StructureBranch.for_transformer(transformer(), SMALL)
-    torch.nn.init.constant_(branch.attentions[1].gate, 0.25)
+    torch.nn.init.constant_(branch.attentions[1].gate.weight, 0.25)
     return branch
 
 
@@ -64,9 +64,9 @@ def test_other_files_are_refused(branch: StructureBranch, tmp_path: Path) -> Non
     save_file(tensors, file, {**header, "encoder": "{}}"})
     with pytest.raises(SynthesisError, match="does not say the size of its encoder"):
         load_structure(file, transformer())
-    del tensors["attentions.0.gate"]
+    del tensors["attentions.0.gate.weight"]
     save_file(tensors, file, header)
-    with pytest.raises(SynthesisError, match=r"1 missing: attentions\.0\.gate"):
+    with pytest.raises(SynthesisError, match=r"1 missing: attentions\.0\.gate\.weight"):
         load_structure(file, transformer())
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])

@@ -147,7 +147,7 @@ def test_structure_weights_change_what_is_filmed(
     images = []
     for gate in (0.0, 1.0):
         for each in branch.attentions:
-            each.gate.fill_(gate)
+            each.gate.weight.fill_(gate)
         save_structure(branch, tmp_path / "structure.safetensors")
         how = config(folder, cache, structure=tmp_path / "structure.safetensors")
         frames = WanVaceSynthesizer.load(how, "cpu").generate(references[:1], cloud, path, Silent())
