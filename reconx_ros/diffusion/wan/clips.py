@@ -71,8 +71,6 @@ def _whole(frames: int) -> int:
 
 def takes_of(trajectory: Trajectory) -> list[tuple[int, int]]:
     """Return first frame and one past the last of each clip; one clip where the trajectory names none."""
-    count = len(trajectory.anchors)
-    if not count or len(trajectory) % count:
+    if not trajectory.clips:
         return [(0, len(trajectory))] if len(trajectory) else []
-    length = len(trajectory) // count
-    return [(number * length, (number + 1) * length) for number in range(count)]
+    return [(clip.start, clip.stop) for clip in trajectory.clips]

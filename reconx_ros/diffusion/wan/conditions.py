@@ -68,7 +68,8 @@ def conditions(
         cameras: F of one size, that of the film.
         cloud: shows what none of the references does.
         device: where to render.
-        given: [3, H, W] the first frame, where it was filmed before.
+        given: [3, H, W] the first frame, where it was filmed before; it counts where it is of this size and
+            no real frame is to be had.
     """
     render = render_conditioning(references, cameras, cloud, overscan=0.0, guess=False, device=device)
     image, seen = composite(render)
@@ -86,7 +87,7 @@ def conditions(
             colors = (colors * gain + bias).clamp(0, 1)
     for frame, reference in real.items():
         image[frame], known[frame], seen[frame] = colors[0, 0, reference], 1.0, 1.0
-    if given is not None:
+    if given is not None and given.shape == image[0].shape and 0 not in real:
         image[0], known[0] = given, 1.0
     return Conditions(image.clamp(0, 1), known, seen, depth, real)
 

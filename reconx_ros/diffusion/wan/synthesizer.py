@@ -81,15 +81,21 @@ class WanVaceSynthesizer:
 
         Where it is stopped, the windows that are complete are returned.
         """
-        clips = [trajectory.cameras[begin:end] for begin, end in takes_of(trajectory)]
-        plans = [windows(len(cameras), self._config.window, self._config.overlap) for cameras in clips]
+        takes = takes_of(trajectory)
+        plans = [windows(end - begin, self._config.window, self._config.overlap) for begin, end in takes]
         clock = Clock(progress, self._seconds, self._config, sum(len(plan) for plan in plans))
-        frames: list[GeneratedFrame] = []
-        for cameras, plan in zip(clips, plans, strict=True):
+        frames: dict[int, GeneratedFrame] = {}
+        last: dict[int, Tensor] = {}
+        for (begin, end), plan in zip(takes, plans, strict=True):
             if clock.over():
                 break
-            frames += self._clip(references, cloud, cameras, plan, clock)
-        return tuple(frames)
+            cameras = trajectory.cameras[begin:end]
+            roll, found = self._clip(references, cloud, cameras, plan, last.get(begin), clock)
+            for number, frame in enumerate(found, begin):
+                frames.setdefault(number, frame)
+            if len(roll):
+                last[begin + len(roll) - 1] = roll.image[-1]
+        return tuple(frames[number] for number in sorted(frames))
 
     def _clip(
         self,
@@ -97,27 +103,28 @@ class WanVaceSynthesizer:
         cloud: PointCloud,
         cameras: Sequence[Camera],
         plan: Sequence[Window],
+        first: Tensor | None,
         clock: "Clock",
-    ) -> list[GeneratedFrame]:
-        chosen = _showing(references, cameras, self._config.references)
+    ) -> tuple[Roll, list[GeneratedFrame]]:
+        """Film one clip, from the image ``first`` on where the clip before ended with it."""
+        chosen, roll = _showing(references, cameras, self._config.references), Roll()
         if not chosen:
-            return []
+            return roll, []
         small = [camera.resized(*film_size(cameras[0], self._config.pixels)) for camera in cameras]
         tokens = self._tokens(cloud, chosen[0].camera)
-        roll = Roll()
         for window in plan:
             if clock.over():
                 break
-            shared = roll.image[window.start] if window.shared else None
+            before = roll.image[window.start] if window.shared else first
             with memory_named(self._config, self._film.mode):
-                given = conditions(chosen, padded(small, window), cloud, self._device, shared)
+                given = conditions(chosen, padded(small, window), cloud, self._device, before)
                 draws = self._draws(given, chosen, tokens, clock)
             if draws is None:
                 break
             roll.add(window, take(given, draws, self._config.feather))
             clock.windows += 1
         views = [chosen[roll.real[at]] if at in roll.real else None for at in range(len(roll))]
-        return [generated_frame(roll, at, cameras[at], self._curve, view) for at, view in enumerate(views)]
+        return roll, [generated_frame(roll, n, cameras[n], self._curve, v) for n, v in enumerate(views)]
 
     def _tokens(self, cloud: PointCloud, first: Camera) -> Tensor | None:
         branch = self._film.branch

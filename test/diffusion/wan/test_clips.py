@@ -11,7 +11,7 @@ from reconx_ros.diffusion.wan.clips import film_size, padded, takes_of, windows
 from reconx_ros.diffusion.wan.config import WanConfig
 from reconx_ros.structure.trajectory import Trajectory
 
-from .tiny import camera
+from .tiny import camera, clip
 
 
 @given(st.integers(1, 300), st.integers(1, 10), st.data())
@@ -60,7 +60,7 @@ def test_a_film_is_of_about_the_size_asked_and_its_rays_are_the_cameras(
 
 def test_clips_of_a_trajectory_are_filmed_apart() -> None:
     cameras = tuple(camera(0.1 * number) for number in range(6))
-    assert takes_of(Trajectory(cameras, ((0, 1), (1, 2)))) == [(0, 3), (3, 6)]
+    assert takes_of(Trajectory(cameras, (clip(0, 4), clip(3, 6)))) == [(0, 4), (3, 6)]
     assert takes_of(Trajectory(cameras)) == [(0, 6)]
     assert takes_of(Trajectory(())) == []
 

@@ -16,7 +16,7 @@ from reconx_ros.progress import Silent
 from reconx_ros.structure.encoder import EncoderConfig
 from reconx_ros.structure.trajectory import Trajectory
 
-from .tiny import HEIGHT, WIDTH, camera, cloud_of, config, nowhere, reference, scene
+from .tiny import HEIGHT, WIDTH, camera, clip, cloud_of, config, nowhere, reference, scene
 
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
 
@@ -84,6 +84,20 @@ def test_short_clips_are_padded_and_cut(synthesizer: WanVaceSynthesizer, count: 
     cameras = tuple(camera(0.1 * number) for number in range(count))
     frames = synthesizer.generate(references, cloud, Trajectory(cameras), Silent())
     assert [frame.camera for frame in frames] == list(cameras)
+
+
+def test_clips_that_meet_share_a_frame(synthesizer: WanVaceSynthesizer) -> None:
+    """Each frame comes once, and the later clip begins where the earlier one ended."""
+    references, cloud, path = scene(9)
+    apart = Trajectory(path.cameras, (clip(0, 5), clip(4, 9)))
+    watch = Watch()
+    frames = synthesizer.generate(references[:1], nowhere(cloud), apart, watch)
+    assert [frame.camera for frame in frames] == list(path.cameras)
+    assert watch.told[-1][3] == "window 2/2"
+    alone = synthesizer.generate(references[:1], nowhere(cloud), Trajectory(path.cameras[4:]), Silent())
+    assert not np.array_equal(alone[0].image, frames[4].image)
+    first = synthesizer.generate(references[:1], nowhere(cloud), Trajectory(path.cameras[:5]), Silent())
+    assert np.array_equal(first[4].image, frames[4].image)
 
 
 def test_nothing_is_filmed_where_no_view_shows_anything(synthesizer: WanVaceSynthesizer) -> None:

@@ -8,9 +8,9 @@ import torch
 from reconx_ros.camera import Camera
 from reconx_ros.diffusion.wan.config import WanConfig
 from reconx_ros.geometry.protocol import OBSERVED, PointCloud
-from reconx_ros.structure.plan import interpolate
+from reconx_ros.structure.path import interpolate
 from reconx_ros.structure.reference import Reference
-from reconx_ros.structure.trajectory import Trajectory
+from reconx_ros.structure.trajectory import Clip, Trajectory
 
 WIDTH, HEIGHT = 80, 48
 K = np.array([[70.0, 0, 39.5], [0, 70.0, 23.5], [0, 0, 1]])
@@ -98,7 +98,7 @@ def scene(frames: int = 5) -> tuple[list[Reference], PointCloud, Trajectory]:
     ends = [camera(-0.25), camera(0.25)]
     references = [reference(end) for end in ends]
     cloud = cloud_of(references)
-    return references, cloud, Trajectory(tuple(interpolate(*ends, frames)), ((0, 1),))
+    return references, cloud, Trajectory(tuple(interpolate(*ends, frames)))
 
 
 def cloud_of(references: list[Reference]) -> PointCloud:
@@ -114,6 +114,12 @@ def cloud_of(references: list[Reference]) -> PointCloud:
         provenance=np.full(len(rows), OBSERVED, np.uint8),
         views=np.ones(len(rows), np.int32),
     )
+
+
+def clip(start: int, stop: int) -> Clip:
+    """Return frames of a trajectory as one clip."""
+    nothing = np.zeros((stop - start, 1, 1), np.float32)
+    return Clip("interpolated", start, stop, (None, None), nothing, nothing[:, 0, 0])
 
 
 def nowhere(cloud: PointCloud) -> PointCloud:
