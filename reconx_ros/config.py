@@ -43,8 +43,17 @@ def load_config(
         raise ConfigError(f"preset '{preset}' is unknown; choose one of {', '.join(PRESETS)}")
     values = _parse((files("reconx_ros.presets") / f"{preset}.yaml").read_text(), preset)
     if file is not None:
-        values = _merge(values, _parse(_read(file), str(file)))
-    return _validate(_merge(values, overrides or {}))
+        values = overlaid(values, _parse(_read(file), str(file)))
+    return _validate(overlaid(values, overrides or {}))
+
+
+def changed(config: ReconxConfig, overrides: dict[str, Any]) -> ReconxConfig:
+    """Return ``config`` overlaid with ``overrides`` (nested).
+
+    Raises:
+        ConfigError: unknown name or value out of range.
+    """
+    return _validate(overlaid(config.model_dump(), overrides))
 
 
 def dump_config(config: ReconxConfig) -> str:
@@ -70,11 +79,12 @@ def _parse(text: str, name: str) -> dict[str, Any]:
     return values
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def overlaid(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return the nested mapping ``base`` with the values of ``over`` in place of its own."""
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
+        merged[key] = overlaid(merged[key], value) if both else value
     return merged
 
 

@@ -8,6 +8,7 @@ from reconx_ros.diffusion.synthesis import synthesize
 from reconx_ros.geometry.choose import choose_geometry
 from reconx_ros.geometry.fusion import fuse
 from reconx_ros.geometry.poses.stage import with_poses
+from reconx_ros.geometry.protocol import Geometry
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.progress import Progress, Silent
@@ -27,6 +28,7 @@ def reconstruct_keyframes(
     progress: Progress | None = None,
     metric: bool = True,
     start: GaussianMap | None = None,
+    geometry: Geometry | None = None,
 ) -> Reconstruction:
     """Turn keyframes into a map: ReconX, section 3, steps 1 to 4; before them, poses.
 
@@ -36,6 +38,7 @@ def reconstruct_keyframes(
         progress: told about each step; asked whether to stop. Stopping gives the map so far.
         metric: whether the cameras' poses are in metres.
         start: Gaussians to go on from instead of starting from the cloud.
+        geometry: the room of step 1; as ``config.geometry`` says where not given.
 
     Raises:
         ReconxError: these keyframes do not allow a map; one line says why.
@@ -43,7 +46,7 @@ def reconstruct_keyframes(
     progress, watch = progress or Silent(), Stopwatch()
     posed = with_poses(keyframes, config, metric, progress, watch)  # 0: cameras, where there are none
     with watch.stage("geometry"):  # 1: the global point cloud, with confidence
-        geometry = choose_geometry(config.geometry, posed.keyframes, posed.metric)
+        geometry = geometry or choose_geometry(config.geometry, posed.keyframes, posed.metric)
         estimate = geometry.estimate(posed.keyframes, progress)
         cloud = fuse(estimate, config.geometry.fusion)
     with watch.stage("structure"):  # 2: the structure condition and the path to film

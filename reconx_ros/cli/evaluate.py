@@ -22,16 +22,28 @@ from reconx_ros.cli.progress import shown_progress
     type=click.IntRange(min=32),
     help="Reduce all frames to this many pixels first, held-out ones too (LLFF: 504).",
 )
+@click.option("--ablate", is_flag=True, help="Run the method without each of its parts instead.")
 @config_options
 def command(
-    source: Path, inputs: str, hold_out: str, output: Path, image_width: int | None, **options: object
+    source: Path,
+    inputs: str,
+    hold_out: str,
+    output: Path,
+    image_width: int | None,
+    ablate: bool,
+    **options: object,
 ) -> None:
     """Reconstruct SOURCE without the held-out frames, then measure on those.
 
-    Writes metrics.json and pictures: truth, ours, coloured points, TSDF mesh, error.
+    Writes metrics.json and pictures: truth, ours, coloured points, TSDF mesh, error. With --ablate it
+    writes ablation.json and ablation.png: what each part of the method brings.
     """
     config = config_from(options)
+    from reconx_ros.evaluation.ablation import ablate as measure_parts  # noqa: PLC0415  (torch)
     from reconx_ros.evaluation.protocol import evaluate  # noqa: PLC0415  (torch: only for real work)
 
     with shown_progress() as progress:
-        evaluate(source, config, inputs, hold_out, output, progress, image_width)
+        if ablate:
+            measure_parts(source, config, inputs, hold_out, output, progress, image_width)
+        else:
+            evaluate(source, config, inputs, hold_out, output, progress, image_width)

@@ -6,8 +6,6 @@ inputs. What counts as covered is said in ``reconx_ros.evaluation.coverage``.
 """
 
 import json
-import platform
-import resource
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,21 +18,18 @@ from reconx_ros.config import ReconxConfig
 from reconx_ros.evaluation.baselines import Baseline, PointsBaseline, TsdfBaseline
 from reconx_ros.evaluation.calibration import Calibration
 from reconx_ros.evaluation.coverage import covered_pixels
-from reconx_ros.evaluation.hold_out import parse_hold_out, parse_inputs
 from reconx_ros.evaluation.metrics import Image, Mask
 from reconx_ros.evaluation.score import Score, mean_score, score
-from reconx_ros.evaluation.split import Split, read_split
+from reconx_ros.evaluation.split import Split
 from reconx_ros.evaluation.table import print_table
+from reconx_ros.evaluation.task import picture_of, read_task
 from reconx_ros.evaluation.tsdf import has_depth
-from reconx_ros.geometry.choose import without_unused_depth
 from reconx_ros.keyframes.keyframe import Keyframe
-from reconx_ros.keyframes.reduce import reduce
-from reconx_ros.machine import processor_name
+from reconx_ros.machine import describe_machine, peak_memory
 from reconx_ros.mapping.folder import check_writable, save
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.pipeline import reconstruct_keyframes
 from reconx_ros.progress import Progress, Silent
-from reconx_ros.splatting.rasterize import render_view
 from reconx_ros.stopwatch import Stopwatch
 from reconx_ros.viewer.comparison import ComparisonWriter
 from reconx_ros.viewer.report import write_report
@@ -81,40 +76,27 @@ def evaluate(
     Raises:
         ReconxError: bad specification, source or output folder; one line says why.
     """
-    rule, number = parse_hold_out(hold_out), parse_inputs(inputs)
     check_writable(output)
     progress, watch = progress or Silent(), Stopwatch()
     with watch.stage("read"):
-        split = read_split(source, config.source, rule, number, progress)
-    if image_width is not None:
-        split = split.reduced(image_width)
-        config = config.model_copy(
-            update={"keyframes": config.keyframes.model_copy(update={"image_width": image_width})}
-        )
-    inputs_seen = without_unused_depth(config.geometry, split.inputs)
-    small = [reduce(view, config.keyframes.image_width) for view in inputs_seen]
-    result = reconstruct_keyframes(small, config, progress, split.metric)
+        task = read_task(source, config, inputs, hold_out, progress, image_width)
+    split, config = task.split, task.config
+    result = reconstruct_keyframes(task.keyframes, config, progress, split.metric)
     result.report.update(partial=split.partial, source={"path": str(source), "warnings": split.warnings})
     save(result, output, config)
     write_report(result, output)
-    memory, calibration = _peak_memory(), Calibration()
+    memory, calibration = peak_memory(), Calibration()
     views = _measure(split, result, config, output, progress, watch, calibration)
     metrics = {
         **_figures(views),
         "seconds": {**watch.seconds, **result.report["seconds"]},
         "peak_memory_bytes": memory,
-        "settings": {
-            "source": str(source),
-            "inputs": [view.name for view in split.inputs],
-            "hold_out": hold_out,
-            "image_width": image_width,
-            "config": json.loads(config.model_dump_json()),
-        },
+        "settings": task.settings(),
         "calibration": calibration.json(),
         "gaussians": len(result.gaussians),
         "partial": split.partial or progress.cancelled(),
         "warnings": split.warnings,
-        "machine": _machine(),
+        "machine": describe_machine(),
     }
     (output / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
     print_table(metrics, output)
@@ -150,8 +132,7 @@ def _contenders(
     split: Split, result: Reconstruction, config: ReconxConfig, watch: Stopwatch
 ) -> dict[str, Callable[[Camera], tuple[Image, Mask]]]:
     def ours(camera: Camera) -> tuple[Image, Mask]:
-        image, _, alpha = render_view(result.gaussians, camera, config.splatting.rasterizer)
-        return result.appearance.develop(image, alpha, camera), alpha > 0.5
+        return picture_of(result, camera, config.splatting.rasterizer)
 
     baselines: dict[str, Baseline] = {}
     with watch.stage("baseline_points"):
@@ -196,22 +177,3 @@ def _figures(views: list[ViewResult]) -> dict[str, Any]:
 def _table(views: list[ViewResult], name: str) -> dict[str, Any]:
     rows = [{"name": v.name, **v.scores[name].json(), "covered": v.covered} for v in views]
     return {"views": rows, "mean": mean_score([v.scores[name] for v in views]).json()}
-
-
-def _peak_memory() -> int:
-    """Bytes of resident memory this process held at most so far (Linux counts in kibibytes)."""
-    unit = 1 if platform.system() == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _machine() -> dict[str, Any]:
-    import torch  # noqa: PLC0415 - slow to import
-
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else processor_name()
-    return {
-        "name": platform.node(),
-        "platform": platform.platform(),
-        "device": device,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }

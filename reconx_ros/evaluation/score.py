@@ -24,6 +24,8 @@ class Score:
         psnr_uncovered: dB over the pixels no input saw; NaN where they cover all.
         psnr_colour_corrected: dB over the covered pixels after an affine fit of each channel, which
             takes out the exposure of the held-out frame.
+        ssim_uncovered: over the pixels no input saw.
+        flip_uncovered: over the pixels no input saw.
     """
 
     psnr: float
@@ -34,6 +36,8 @@ class Score:
     flip_covered: float
     psnr_uncovered: float
     psnr_colour_corrected: float
+    ssim_uncovered: float
+    flip_uncovered: float
 
     def json(self) -> dict[str, float | None]:
         """Return the figures for JSON; ``None`` where one is not finite."""
@@ -53,6 +57,8 @@ def score(image: Image, truth: Image, covered: Mask) -> tuple[Score, Image]:
         flip_covered=masked_mean(difference, covered),
         psnr_uncovered=psnr(image, truth, ~covered),
         psnr_colour_corrected=psnr(corrected, truth, covered),
+        ssim_uncovered=ssim(image, truth, ~covered),
+        flip_uncovered=masked_mean(difference, ~covered),
     )
     return figures, difference
 

@@ -81,6 +81,12 @@ class SplattingConfig(Settings):
     generated_share: float = Field(
         0.5, ge=0, le=1, description="largest share of the steps that go to generated views"
     )
+    generated_confidence: Literal["pixel", "uniform"] = Field(
+        "pixel", description="trust in a generated pixel: what its synthesizer says, or 1 (an ablation)"
+    )
+    generated_gaussians: bool = Field(
+        True, description="start Gaussians where a generated frame shows what no view saw"
+    )
     generated_weight: float = Field(
         1.0, ge=0, description="weight of a generated pixel of confidence 1 where no view has looked"
     )

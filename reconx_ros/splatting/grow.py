@@ -21,7 +21,7 @@ from reconx_ros.splatting.config import SplattingConfig
 from reconx_ros.splatting.gaussians import Floats, GaussianMap
 from reconx_ros.splatting.initialise import disc_quaternions, discs, harmonics
 from reconx_ros.splatting.rasterize import render_view
-from reconx_ros.splatting.views import pointmap_depth
+from reconx_ros.splatting.views import believed, pointmap_depth
 from reconx_ros.structure.fills import push_pull
 
 EXPLAINED = 0.5
@@ -55,13 +55,14 @@ def imagined(
     Colour, depth and confidence are those of the frame, the latter times ``GUESSED`` at most: nobody has
     seen that anything is there.
     """
-    if config.guess_stride == 0:
+    if config.guess_stride == 0 or not config.generated_gaussians:
         return gaussians
     for frame in frames:
+        confidence = believed(frame, config)
         hole = render_view(gaussians, frame.camera, config.rasterizer)[2] < EXPLAINED
-        chosen = hole & ~frame.seen & np.isfinite(frame.depth) & (frame.confidence >= LEAST_CONFIDENCE)
+        chosen = hole & ~frame.seen & np.isfinite(frame.depth) & (confidence >= LEAST_CONFIDENCE)
         chosen &= _grid(hole.shape, config.guess_stride)
-        certain = GUESSED * frame.confidence[chosen]
+        certain = GUESSED * confidence[chosen]
         new = _facing(frame.camera, frame.image, frame.depth, chosen, certain, gaussians.sh_degree, config)
         gaussians = GaussianMap.concatenate(gaussians, new)
     return gaussians

@@ -32,21 +32,29 @@ def observed_view(keyframe: Keyframe, pointmap: PointMap) -> TrainingView:
 def generated_views(frames: Iterable[GeneratedFrame], config: SplattingConfig) -> list[TrainingView]:
     """Return a view for each generated frame.
 
-    The weight of a pixel is its confidence in [0, 1] times ``config.generated_weight``, and times
-    ``config.generated_seen`` where a real view shows its surface: that one is a better teacher.
+    The weight of a pixel is its confidence in [0, 1] (``believed``) times ``config.generated_weight``,
+    and times ``config.generated_seen`` where a real view shows its surface: that one is a better teacher.
     """
     views = []
     for frame in frames:
         share = np.where(frame.seen, np.float32(config.generated_seen), np.float32(1))
+        trust = believed(frame, config)
         view = TrainingView(
             camera=frame.camera,
             image=frame.image.astype(np.float32) / np.float32(255),
-            confidence=(frame.confidence * share * config.generated_weight).astype(np.float32),
+            confidence=(trust * share * config.generated_weight).astype(np.float32),
             depth=frame.depth.astype(np.float32),
             provenance=GENERATED,
         )
         views.append(view)
     return views
+
+
+def believed(frame: GeneratedFrame, config: SplattingConfig) -> Floats:
+    """Return the confidence [H, W] given to a generated frame; 0 where it must not teach stays 0."""
+    if config.generated_confidence == "pixel":
+        return frame.confidence
+    return (frame.confidence > 0).astype(np.float32)
 
 
 def pointmap_depth(pointmap: PointMap, keyframe: Keyframe) -> Floats:

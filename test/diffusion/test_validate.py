@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from reconx_ros.diffusion.small.model import SmallModel
-from reconx_ros.diffusion.training.contest import GUESSED, MODEL, contest, gain
+from reconx_ros.diffusion.training.contest import GUESSED, MODEL, contest
 from reconx_ros.diffusion.training.loading import load_model
 from reconx_ros.diffusion.training.pairs import real_records
 from reconx_ros.diffusion.training.records import Example, unpack
 from reconx_ros.diffusion.training.validate import validate
 from reconx_ros.errors import SourceError, SynthesisError
+from reconx_ros.evaluation.interval import gain
 from reconx_ros.evaluation.metrics import psnr
 from reconx_ros.progress import Silent
 

@@ -147,3 +147,22 @@ def test_a_generated_view_teaches_by_its_confidence_where_no_view_looked() -> No
     assert view.provenance == GENERATED
     np.testing.assert_allclose(view.confidence[20, 30], 0.25)
     np.testing.assert_allclose(view.confidence[40, 60], 0.05)
+
+
+def test_without_its_confidence_every_generated_pixel_counts() -> None:
+    keyframe, truth = wall()
+    measured = np.where(HOLE, np.nan, truth).astype(np.float32)
+    config = SplattingConfig(guess_stride=1, generated_confidence="uniform", generated_weight=0.5)
+    before = mapped(keyframe, measured, config)
+    frame = filmed(keyframe, truth, ~HOLE)
+    frame.confidence[:, :32] = 0.01
+    frame.confidence[20, 30] = 0  # must not teach, whatever is configured
+    (view,) = generated_views([frame], config)
+    np.testing.assert_allclose(view.confidence[20, [28, 30, 40]], [0.5, 0, 0.5])
+    count, believed = (
+        len(imagined(before, [frame], each)) - len(before)
+        for each in (config, SplattingConfig(guess_stride=1))
+    )
+    assert count - believed > 0.6 * HOLE[:, :32].sum()
+    without = config.model_copy(update={"generated_gaussians": False})
+    assert len(imagined(before, [frame], without)) == len(before)

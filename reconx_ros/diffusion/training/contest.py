@@ -21,7 +21,6 @@ FEWEST = 100
 
 FLOOR = 1e-6
 MODEL, GUESSED = "model", "push-pull, guessed depth"
-RESAMPLES = 4000
 Floats = NDArray[np.float64]
 
 
@@ -70,26 +69,3 @@ def _decibels(image: Tensor, truth: Tensor, region: Tensor) -> Floats:
     square = ((image - truth).square().mean(-3, keepdim=True) * region).sum((-3, -2, -1))
     value = -10 * torch.log10(square / count.clamp(min=1) + FLOOR)
     return torch.where(count >= FEWEST, value, torch.nan).double().numpy()
-
-
-@dataclass(frozen=True)
-class Gain:
-    """A mean difference in dB over clips, with its 95 % bootstrap interval; clips are drawn whole."""
-
-    mean: float
-    low: float
-    high: float
-    clips: int
-
-
-def gain(first: Floats, second: Floats, seed: int = 0) -> Gain:
-    """Return how much better ``first`` is than ``second``, both [clips, F] dB with NaN for no answer."""
-    difference = first - second
-    counted = np.isfinite(difference)
-    each = np.where(counted, difference, 0).sum(1)[counted.any(1)] / counted.sum(1)[counted.any(1)]
-    if len(each) == 0:
-        return Gain(float("nan"), float("nan"), float("nan"), 0)
-    random = np.random.default_rng(seed)
-    means = each[random.integers(0, len(each), (RESAMPLES, len(each)))].mean(1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Gain(float(each.mean()), float(low), float(high), len(each))

@@ -13,11 +13,12 @@ from rich.table import Table
 
 from reconx_ros.diffusion.small.model import SmallModel
 from reconx_ros.diffusion.small.points import PointEncoder
-from reconx_ros.diffusion.training.contest import Outcome, contest, gain
+from reconx_ros.diffusion.training.contest import Outcome, contest
 from reconx_ros.diffusion.training.pairs import TARGETS, real_records
 from reconx_ros.diffusion.training.records import Record, unpack
 from reconx_ros.diffusion.training.shards import ClipStore
 from reconx_ros.diffusion.training.sheet import contact_sheet
+from reconx_ros.evaluation.interval import gain
 from reconx_ros.progress import Progress
 from reconx_ros.viewer.png import write_png
 
