@@ -62,6 +62,12 @@ WITHOUT = (
         {"synthesis": {"method": "push-pull"}},
     ),
     Rung(
+        "- planning",
+        "the path goes from keyframe to keyframe, not where most is to be learnt",
+        FULL,
+        {"synthesis": {"plan": {"trajectory": "between"}}},
+    ),
+    Rung(
         "- generated Gaussians",
         "generated frames are views to learn from; no Gaussian starts there",
         FULL,
