@@ -44,7 +44,7 @@ from reconx_ros.structure.config import PlanConfig
 from reconx_ros.structure.fills import push_pull
 from reconx_ros.structure.hopes import looked_up
 from reconx_ros.structure.plan import plan_trajectory
-from reconx_ros.structure.survey import coarse, survey
+from reconx_ros.structure.survey import Sketch, coarse, survey
 from reconx_ros.structure.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ class Truth:
             small = coarse(keyframe.camera)
             fine = small.resized(2 * small.width, 2 * small.height)
             depth = case.depth(fine)
-            self._views.append((fine.resized(depth.shape[1], depth.shape[0]), depth))
+            same = fine.resized(depth.shape[1], depth.shape[0])
+            self._views.append(Sketch(same, same.camera_from_world, depth, depth, ~np.isfinite(depth)))
 
     def look(self, camera: Camera) -> tuple[Floats, NDArray[np.bool_], NDArray[np.bool_], Floats]:
         """Return points [h, w, 3], which are there, which no input saw, and pixels to the nearest seen."""
@@ -80,9 +81,9 @@ class Truth:
         there = np.isfinite(depth)
         points = small.unproject(np.where(there, depth, np.float32(1)))
         seen = np.zeros(depth.size, np.bool_)
-        for view, shown in self._views:
-            far, front = looked_up(points.reshape(-1, 3), view, shown)
-            seen |= (far > 0) & (far < HIDDEN * front)
+        for view in self._views:
+            far, front = looked_up(points.reshape(-1, 3), view, view.depth)
+            seen |= far < HIDDEN * front
         unseen = there & ~seen.reshape(depth.shape)
         known = there & ~unseen
         away = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5) if known.any() else None

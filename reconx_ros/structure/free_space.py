@@ -61,7 +61,7 @@ class FreeSpace:
         free = np.zeros(len(points), np.bool_)
         for each in self._inputs:
             shown = np.where(np.isfinite(each.depth), each.depth, np.float32(0))
-            depth, surface = looked_up(points.astype(np.float32), each.camera, shown)
+            depth, surface = looked_up(points.astype(np.float32), each, shown)
             free |= depth < BEFORE * surface
         return free
 

@@ -99,20 +99,20 @@ def seen(points: Floats, inputs: Sequence[Sketch]) -> Mask:
     """
     looked = np.zeros(len(points), np.bool_)
     for each in inputs:
-        depth, shown = looked_up(points, each.camera, each.depth)
+        depth, shown = looked_up(points, each, each.depth)
         looked |= depth < BEHIND * shown
     return looked
 
 
-def looked_up(points: Floats, camera: Camera, image: Floats) -> tuple[Floats, Floats]:
-    """Return depth [M] of ``points`` [M, 3] in ``camera`` and what ``image`` says there.
+def looked_up(points: Floats, sketch: Sketch, image: Floats) -> tuple[Floats, Floats]:
+    """Return depth [M] of ``points`` [M, 3] in a view and what an ``image`` of its size says there.
 
     Of points that are not in the image or behind the camera the depth is infinite, and it says 0.
     """
     from reconx_ros.structure.survey_kernel import look_up  # noqa: PLC0415 - numba
 
     depth, shown = np.full(len(points), np.inf, np.float32), np.zeros(len(points), np.float32)
-    look_up(points, camera.intrinsics, camera.camera_from_world, image, depth, shown)
+    look_up(points, sketch.camera.intrinsics, sketch.camera_from_world, image, depth, shown)
     return depth, shown
 
 

@@ -12,7 +12,7 @@ TOLERANCE = 1.05
 
 def visible(survey: Survey, sketch: Sketch) -> NDArray[np.bool_]:
     """Return which points ([P] bool) of ``survey`` the view shows: not hidden, from before."""
-    depth, shown = looked_up(survey.points, sketch.camera, sketch.depth)
+    depth, shown = looked_up(survey.points, sketch, sketch.depth)
     toward = sketch.camera.centre.astype(np.float32) - survey.points
     before = (toward * survey.normals).sum(axis=1) >= 0
     return np.asarray(before & (depth < TOLERANCE * shown), dtype=np.bool_)

@@ -9,18 +9,17 @@ from reconx_ros.camera import Camera
 from reconx_ros.errors import SynthesisError
 from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.structure.choose import Choice, choose, lengths_between, lengths_of
 from reconx_ros.structure.config import PlanConfig
-from reconx_ros.structure.hopes import cells
-from reconx_ros.structure.ledger import Ledger
-from reconx_ros.structure.offers import CELL, Offer, offers_between, offers_beyond
-from reconx_ros.structure.path import Knot, through
-from reconx_ros.structure.route import chained, route
+from reconx_ros.structure.offers import offers_between, offers_beyond
+from reconx_ros.structure.path import through
+from reconx_ros.structure.route import chained
 from reconx_ros.structure.scene import Scene
 from reconx_ros.structure.trajectory import Anchors, Clip, Kind, Trajectory
 from reconx_ros.structure.window import best_turn, filmed
 
 LEAST_GAIN = 0.002
-"""Weighted pixels, as a share of a view's, below which a clip beyond is not worth its frames."""
+"""Weighted pixels, as a share of a view's, that a clip must bring to be worth its frames."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,56 +85,18 @@ def _window(scene: Scene, count: int, notes: list[str]) -> list[_Take]:
 def _clips(scene: Scene, count: int, notes: list[str]) -> list[_Take]:
     offers = offers_between(scene, notes)
     if scene.config.trajectory == "between":
-        lengths = _lengths_between(len(offers), count)
-        least = -1.0
+        chosen = choose(scene, offers, lengths_between(len(offers), count), count, notes)
     else:
         offers += offers_beyond(scene, notes)
-        number = max(1, round(count / scene.config.clip))
-        lengths = [len(part) for part in np.array_split(np.arange(count), number)]
-        least = LEAST_GAIN * next(iter(scene.sketches.values())).depth.size
-    return _taken(scene, _chosen(scene, offers, lengths, least, notes))
+        chosen = choose(scene, offers, lengths_of(count, scene.config.clip), count, notes, LEAST_GAIN)
+    return _taken(scene, chosen)
 
 
-def _lengths_between(gaps: int, count: int) -> list[int]:
-    """Share ``count`` frames among chained clips of at least three, as many of ``gaps`` as fit."""
-    number = min(gaps, (count - 1) // 2)
-    if number < 1:
-        return []
-    return [len(part) + 1 for part in np.array_split(np.arange(count - 1), number)]
-
-
-def _chosen(
-    scene: Scene, offers: list[Offer], lengths: list[int], least: float, notes: list[str]
-) -> list[tuple[Offer, list[Knot]]]:
-    """Choose an offer for each length, the most hopeful first, that has a free path."""
-    ledger, open_ = Ledger([offer.cells for offer in offers]), np.ones(len(offers), np.bool_)
-    chosen: list[tuple[Offer, list[Knot]]] = []
-    for length in lengths:
-        fits = open_ & np.array([length > 2 or not offer.between for offer in offers], np.bool_)
-        while fits.any():
-            gains = np.where(fits, ledger.gains(), -np.inf)
-            best = int(np.argmax(gains))
-            if gains[best] <= least:
-                notes.append(f"{len(chosen)} clips: no other view hopes for enough")
-                return chosen
-            offer = offers[best]
-            knots, note = route(offer.ends, length, scene.space, offer.ends[: 1 + offer.between])
-            open_[best] = fits[best] = False
-            if note is not None:
-                notes.append(f"{offer} {note}")
-            if knots:
-                chosen.append((offer, knots))
-                for camera in through(knots)[1:]:
-                    ledger.film(cells(scene.hopes(camera), CELL * scene.survey.depth))
-                break
-    return chosen
-
-
-def _taken(scene: Scene, chosen: list[tuple[Offer, list[Knot]]]) -> list[_Take]:
+def _taken(scene: Scene, chosen: list[Choice]) -> list[_Take]:
     """Put clips in the order of their keyframes; those that follow each other become one smooth path."""
     between = sorted((each for each in chosen if each[0].between), key=lambda each: each[0].anchors[0])
     takes: list[_Take] = []
-    run: list[tuple[Offer, list[Knot]]] = []
+    run: list[Choice] = []
     for each in between:
         if run and run[-1][0].anchors[1] != each[0].anchors[0]:
             takes += _run(scene, run)
@@ -148,7 +109,7 @@ def _taken(scene: Scene, chosen: list[tuple[Offer, list[Knot]]]) -> list[_Take]:
     return takes
 
 
-def _run(scene: Scene, run: list[tuple[Offer, list[Knot]]]) -> list[_Take]:
+def _run(scene: Scene, run: list[Choice]) -> list[_Take]:
     """Return clips that follow each other, on one spline where that stays in free space."""
     path = through(chained([knots for _, knots in run]))
     passed = [run[0][0].ends[0], *(offer.ends[1] for offer, _ in run)]

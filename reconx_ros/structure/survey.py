@@ -34,12 +34,14 @@ class Sketch:
 
     Attributes:
         camera: of the coarse size.
+        camera_from_world: its inverse pose, made once.
         depth: [h, w] float32, infinite where nothing is.
         confidence: [h, w] float32 in [0, 1], 0 where nothing is.
         back: [h, w] bool, where the view looks at a surface from behind.
     """
 
     camera: Camera
+    camera_from_world: Array
     depth: Floats
     confidence: Floats
     back: NDArray[np.bool_]
@@ -75,17 +77,15 @@ class Survey:
 
     def draw(self, camera: Camera) -> Sketch:
         """Draw all points into ``camera``, brought to ``COLUMNS`` pixels across."""
-        from reconx_ros.structure.survey_kernel import draw_points  # noqa: PLC0415 - numba
+        from reconx_ros.structure.survey_kernel import draw_points, show_points  # noqa: PLC0415 - numba
 
         small = coarse(camera)
-        index = np.full((small.height, small.width), -1, np.int32)
-        depth = np.full(index.shape, np.inf, np.float32)
-        lens, pose = small.intrinsics, small.camera_from_world
-        draw_points(self.points, self.spacing, lens, pose, NEAREST * self.depth, index, depth)
-        confidence = np.where(index >= 0, self.confidence[index], np.float32(0))
-        toward = small.centre.astype(np.float32) - self.points[index]
-        back = ((toward * self.normals[index]).sum(axis=-1) < 0) & (index >= 0)
-        return Sketch(small, depth, confidence, back)
+        pose, shape = small.camera_from_world, (small.height, small.width)
+        index, depth = np.full(shape, -1, np.int32), np.full(shape, np.inf, np.float32)
+        draw_points(self.points, self.spacing, small.intrinsics, pose, NEAREST * self.depth, index, depth)
+        confidence, back = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
+        show_points(self.points, self.normals, self.confidence, small.centre, index, confidence, back)
+        return Sketch(small, pose, depth, confidence, back)
 
 
 def coarse(camera: Camera) -> Camera:

@@ -52,6 +52,39 @@ def draw_points(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def show_points(
+    points: NDArray[np.float32],
+    normals: NDArray[np.float32],
+    values: NDArray[np.float32],
+    centre: NDArray[np.float64],
+    index: NDArray[np.int32],
+    shown: NDArray[np.float32],
+    back: NDArray[np.bool_],
+) -> None:
+    """Look up what the points of each pixel are worth, and whether they face away.
+
+    Args:
+        points: [P, 3] in the world.
+        normals: [P, 3].
+        values: [P].
+        centre: [3] of the camera.
+        index: [h, w] the point that each pixel shows (``draw_points``).
+        shown: [h, w], 0 everywhere; becomes the point's value.
+        back: [h, w], false everywhere; becomes true where the point's normal looks away.
+    """
+    height, width = index.shape
+    for row in range(height):
+        for column in range(width):
+            p = index[row, column]
+            if p >= 0:
+                shown[row, column] = values[p]
+                facing = 0.0
+                for axis in range(3):
+                    facing += (centre[axis] - points[p, axis]) * normals[p, axis]
+                back[row, column] = facing < 0
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def look_up(
     points: NDArray[np.float32],
     k: NDArray[np.float64],

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from reconx_ros.structure.hopes import LEAST_CONFIDENCE, Hopes, cells, hopes, looked_up
-from reconx_ros.structure.survey import Survey, survey
+from reconx_ros.structure.survey import Sketch, Survey, survey
 
 from .planning import Panel, camera, cloud_of, shot, wall
 
@@ -84,13 +84,14 @@ def test_cells_sum_their_pixels() -> None:
 
 def test_look_up_takes_the_nearest_pixel() -> None:
     view = camera(width=64, focal=48)
+    sketch = Sketch(view, view.camera_from_world, *[np.zeros((48, 64), np.float32)] * 2, np.zeros(1, bool))
     image = np.arange(48 * 64, dtype=np.float32).reshape(48, 64)
     rays = view.rays().reshape(-1, 3)
     rng = np.random.default_rng(0)
     points = (rays * rng.uniform(1, 5, (len(rays), 1))).astype(np.float32)
     points += (points[:, 2:] / 48 * rng.uniform(-0.4, 0.4, points.shape)).astype(np.float32) * (1, 1, 0)
-    depth, shown = looked_up(points.astype(np.float32), view, image)
+    depth, shown = looked_up(points.astype(np.float32), sketch, image)
     assert np.array_equal(shown, image.ravel())
     assert np.allclose(depth, points[:, 2])
     outside = np.array([[9, 0, 1], [0, 0, -1]], np.float32)
-    assert not looked_up(outside, view, image + 1)[1].any()
+    assert not looked_up(outside, sketch, image + 1)[1].any()

@@ -204,6 +204,7 @@ def test_a_real_recording(redkitchen_bag: Path) -> None:
                 if far > 0.2 and 0 <= x < frame.camera.width and 0 <= y < frame.camera.height:
                     there = frame.depth[y, x]
                     assert np.isnan(there) or there > far
+    assert len(plan_trajectory(frames, 9, known, BETWEEN)) <= 9  # of 15 gaps those that hope for most
     uncertain = plan_trajectory(inputs, 16, known, UNCERTAIN)
     between = plan_trajectory(inputs, 16, known, BETWEEN)
     share = [np.mean(np.concatenate([clip.hoped for clip in plan.clips])) for plan in (uncertain, between)]
