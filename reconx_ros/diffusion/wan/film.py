@@ -98,8 +98,9 @@ class Film:
                     output_type="pt",
                     callback_on_step_end=after_step,
                 ).frames[0]
-        finally:
+        except BaseException:  # what was brought to the GPU goes back
             self.pipeline.maybe_free_model_hooks()
+            raise
         if not bool(torch.isfinite(frames).all()):
             raise NotFinite("not finite after decoding")
         return frames.float().cpu()
