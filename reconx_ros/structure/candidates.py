@@ -20,9 +20,9 @@ DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (0.7, 0.7), (0.7, -0.7), (-0.7, 
 def beyond(camera: Camera, depth: float) -> list[Camera]:
     """Return cameras around ``camera``.
 
-    Around it sideways, up and down while looking at what is ahead (behind edges); the same without
-    turning, and back (outside the view); turned past each border and corner; and turned while moving
-    the other way, which shows the same from farther away.
+    Back; sideways, up, down and between these while looking at what is ahead (behind edges); turned past
+    each border and corner of the view; and turned while moving the other way, from where more of what is
+    known remains in view. (Moves without turning were hardly ever chosen.)
 
     Args:
         camera: a keyframe's.
@@ -36,7 +36,7 @@ def beyond(camera: Camera, depth: float) -> list[Camera]:
             turn = share * field * (right, down)
             ahead = -np.arctan(length) * np.array([right, down])
             made += [_moved(camera, shift, *ahead), _moved(camera, np.zeros(3), *turn)]
-            made += [_moved(camera, shift), _moved(camera, shift * -0.5, *turn)]
+            made.append(_moved(camera, shift * -0.5, *turn))
     return made
 
 

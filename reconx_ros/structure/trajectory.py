@@ -64,6 +64,15 @@ class Trajectory:
         return len(self.cameras)
 
     @property
+    def taken(self) -> frozenset[int]:
+        """Numbers of the frames whose camera is a keyframe's: their picture is known."""
+        ends = ((clip.start, clip.stop - 1) for clip in self.clips)
+        pairs = zip(self.anchors, ends, strict=True)
+        return frozenset(
+            at for pair in pairs for anchor, at in zip(*pair, strict=True) if anchor is not None
+        )
+
+    @property
     def anchors(self) -> tuple[Anchors, ...]:
         """For each clip, the keyframes its first and last frame coincide with."""
         return tuple(clip.anchors for clip in self.clips)

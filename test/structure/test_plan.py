@@ -27,6 +27,7 @@ NOTHING = cloud(np.zeros((0, 3)), np.zeros((0, 3)))
 def check(plan: Trajectory, cameras: list[Camera]) -> None:
     """What holds for every trajectory: frames add up, anchors are exact, rotations are rotations."""
     covered = np.zeros(len(plan), bool)
+    assert plan.taken == {at for at, each in enumerate(plan.cameras) if any(each is c for c in cameras)}
     for clip in plan.clips:
         covered[clip.start : clip.stop] = True
         assert len(clip) == len(clip.hopes) == len(clip.unseen) == len(clip.hoped)
