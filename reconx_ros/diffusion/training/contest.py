@@ -1,19 +1,23 @@
 """Who fills best: the model against fills that learn nothing, in dB, in holes and covered pixels."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 from numpy.typing import NDArray
 from torch import Tensor
 
 from reconx_ros.diffusion.small.blend import cropped
 from reconx_ros.diffusion.small.model import SmallModel
-from reconx_ros.diffusion.small.observation import middle_exposure
+from reconx_ros.diffusion.small.observation import Observation, middle_exposure
 from reconx_ros.diffusion.small.points import PointEncoder
+from reconx_ros.diffusion.small.sampling import AS_TRAINED, sample
 from reconx_ros.diffusion.training.inputs import observation_of, points_of
 from reconx_ros.diffusion.training.records import Example
 from reconx_ros.structure.composite import composite
+from reconx_ros.structure.encoder import StructureTokens
 from reconx_ros.structure.fills import FILLS
 
 FEWEST = 100
@@ -21,7 +25,10 @@ FEWEST = 100
 
 FLOOR = 1e-6
 MODEL, GUESSED = "model", "push-pull, guessed depth"
+WITHOUT_STRUCTURE = "model, without structure"
 Floats = NDArray[np.float64]
+Predictor = Callable[[Observation, StructureTokens | None], Tensor]
+"""From an observation and its structure to frames [B, F, 3, h, w]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +48,22 @@ class Outcome:
     covered_db: dict[str, Floats]
 
 
-def contest(model: SmallModel | None, example: Example, encoder: PointEncoder | None = None) -> Outcome:
+def contest(
+    model: SmallModel | None,
+    example: Example,
+    encoder: PointEncoder | None = None,
+    ways: Mapping[str, Predictor] | None = None,
+) -> Outcome:
     """Let the model and the fills predict the example's frames.
 
     The fills start from the composite of what was measured, at the references' middle exposure, with
     overscan; one more starts, as the model does, from guessed depths too.
+
+    Args:
+        model: that answers in one step; ``None`` leaves it out.
+        example: B clips of F frames.
+        encoder: of the structure; ``None`` leaves that branch out.
+        ways: more contenders by name, such as those of ``ways_of``.
     """
     with torch.no_grad():
         render = example.render.exposed(middle_exposure(example.exposure))
@@ -54,14 +72,44 @@ def contest(model: SmallModel | None, example: Example, encoder: PointEncoder | 
         seen = observation_of(example)
         found[GUESSED] = seen.base
         images = {name: cropped(each, render.margin).clamp(0, 1) for name, each in found.items()}
+        luck = torch.Generator().manual_seed(0)
+        tokens = encoder and encoder(points_of(example), example.reference_pose[:, 0], luck)
         if model is not None:
-            luck = torch.Generator().manual_seed(0)
-            tokens = encoder and encoder(points_of(example), example.reference_pose[:, 0], luck)
             images[MODEL] = model(seen, tokens).image.clamp(0, 1)
+        for name, predict in (ways or {}).items():
+            images[name] = predict(seen, tokens).clamp(0, 1)
     covered = cropped(example.render.coverage.amax(2), render.margin)
     holes_db = {name: _decibels(each, example.truth, 1 - covered) for name, each in images.items()}
     covered_db = {name: _decibels(each, example.truth, covered) for name, each in images.items()}
     return Outcome(images, covered, holes_db, covered_db)
+
+
+def ways_of(model: SmallModel, steps: tuple[int, ...], structure: bool) -> dict[str, Predictor]:
+    """Return the other ways to ask the model: samples of some steps, and the mean without structure.
+
+    Args:
+        model: with or without a structure branch.
+        steps: of the flow, one sampler for each; the noise is always the same.
+        structure: whether the model has tokens to do without.
+    """
+
+    def sampler(count: int) -> Predictor:
+        def draw(seen: Observation, tokens: StructureTokens | None) -> Tensor:
+            noise = torch.randn(seen.base.shape, generator=torch.Generator().manual_seed(0))
+            flow = FlowMatchEulerDiscreteScheduler()
+            done = sample(model, flow, seen, tokens, noise.to(seen.base), count, AS_TRAINED)
+            if done is None:  # only where someone asks to stop, and nobody does
+                raise AssertionError
+            return done.image
+
+        return draw
+
+    def without(seen: Observation, _: StructureTokens | None) -> Tensor:
+        image: Tensor = model(seen, None).image
+        return image
+
+    ways: dict[str, Predictor] = {f"{MODEL}, {count} steps": sampler(count) for count in steps}
+    return ways | ({WITHOUT_STRUCTURE: without} if structure else {})
 
 
 def _decibels(image: Tensor, truth: Tensor, region: Tensor) -> Floats:

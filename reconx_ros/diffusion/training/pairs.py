@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from reconx_ros.diffusion.training.records import Record, record
 from reconx_ros.errors import SourceError
 from reconx_ros.keyframes.keyframe import Keyframe
-from reconx_ros.simulation.clips import Clip
+from reconx_ros.simulation.clips import Clip, Floats
 from reconx_ros.sources.config import SourceConfig
 from reconx_ros.sources.open import open_source
 from reconx_ros.structure.reference import Reference
@@ -32,12 +32,30 @@ def real_records(source: Path, kind: str, size: tuple[int, int]) -> list[Record]
     Raises:
         SourceError: the recording has too few frames with pose and depth.
     """
+    return [record(clip) for clip in real_clips(source, kind, size)]
+
+
+def real_clips(
+    source: Path, kind: str, size: tuple[int, int], frames: int = 1, every: int = 1
+) -> list[Clip]:
+    """Return clips of consecutive targets, as ``real_records`` does of single ones.
+
+    Args:
+        source: a bag or a folder.
+        kind: a name in ``TARGETS``, where the middle of a clip lies.
+        size: height, width to resample to.
+        frames: targets of a clip, an odd number up to 5, so that none is a reference.
+        every: frames between the first references of two clips.
+
+    Raises:
+        SourceError: the recording has too few frames with pose and depth.
+    """
     with open_source(source, SourceConfig()) as opened:
         usable = (frame for frame in opened.frames() if frame.posed and frame.depth is not None)
-        frames = [_small(frame, size) for frame in usable]
-    found = [record(clip) for clip in _clips(frames, TARGETS[kind])]
+        views = [_small(frame, size) for frame in usable]
+    found = list(_clips(views, TARGETS[kind], frames, every))
     if not found:
-        raise SourceError(f"{source} has {len(frames)} frames with pose and depth; {2 * STEP + 1} is least")
+        raise SourceError(f"{source} has {len(views)} frames with pose and depth; {2 * STEP + 1} is least")
     return found
 
 
@@ -45,22 +63,21 @@ def _small(frame: Keyframe, size: tuple[int, int]) -> Reference:
     return Reference.of_keyframe(frame).resized(*size)
 
 
-def _clips(frames: Sequence[Reference], target: int) -> Iterator[Clip]:
-    for first in range(len(frames) - max(STEP, target)):
-        pair = (frames[first], frames[first + STEP])
-        wanted = frames[first + target]
+def _clips(views: Sequence[Reference], target: int, frames: int, every: int) -> Iterator[Clip]:
+    half = frames // 2
+    for first in range(0, len(views) - max(STEP, target + half), every):
+        pair = (views[first], views[first + STEP])
+        wanted = views[first + target - half : first + target + half + 1]
         yield Clip(
-            _unit(np.stack([each.image for each in pair])),
-            np.stack([each.depth for each in pair]),
-            np.stack([each.camera.world_from_camera for each in pair]),
-            wanted.camera.intrinsics,
-            _unit(wanted.image[None]),
-            wanted.depth[None],
-            wanted.camera.world_from_camera[None],
-            np.array([target > STEP]),
+            *_stacked(pair),
+            wanted[0].camera.intrinsics,
+            *_stacked(wanted),
+            np.array([target > STEP] * len(wanted)),
         )
 
 
-def _unit(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    scaled: NDArray[np.float32] = images.astype(np.float32) / np.float32(255)
-    return scaled
+def _stacked(views: Sequence[Reference]) -> tuple[Floats, Floats, NDArray[np.float64]]:
+    """Return colours in [0, 1], depths and poses of views."""
+    colors = np.stack([view.image for view in views]).astype(np.float32) / np.float32(255)
+    poses = np.stack([view.camera.world_from_camera for view in views])
+    return colors, np.stack([view.depth for view in views]), poses

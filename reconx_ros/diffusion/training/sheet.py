@@ -1,5 +1,6 @@
 """Contact sheets and curves: what figures do not say."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,20 @@ from reconx_ros.diffusion.training.contest import GUESSED, MODEL, Outcome
 COLUMNS = ("push-pull", "telea", GUESSED, MODEL)
 
 
-def contact_sheet(outcome: Outcome, truth: Tensor, frame: int) -> NDArray[np.float32]:
-    """Return a row of pictures [h, …, 3]: what is covered, the fills, the model, the truth, |error|.
+def contact_sheet(
+    outcome: Outcome, truth: Tensor, frame: int, columns: Sequence[str] = COLUMNS
+) -> NDArray[np.float32]:
+    """Return a row of pictures [h, …, 3]: what is covered, the contenders, the truth, 3 |last − truth|.
 
     Args:
         outcome: of one example; its first clip is shown.
         truth: [B, F, 3, h, w].
         frame: which of the clip's frames.
+        columns: contenders to show, those of them that took part.
     """
     target = truth[0, frame]
     parts = [outcome.images["push-pull"][0, frame] * outcome.covered[0, frame]]
-    parts += [outcome.images[name][0, frame] for name in COLUMNS if name in outcome.images]
+    parts += [outcome.images[name][0, frame] for name in columns if name in outcome.images]
     parts.append(target)
     parts.append((3 * (parts[-2] - target).abs()).clamp(0, 1))
     return np.asarray(torch.cat(parts, -1).permute(1, 2, 0).numpy(), np.float32)

@@ -1,0 +1,79 @@
+r"""The small model against fills that learn nothing: quality, speed, and what it brings the finished map.
+
+    reconx train prepare -o clips --clips 80 --seed 900000
+    python benchmarks/synthesis.py quality --clips clips --real ../shared/data/redkitchen_bag \
+        --json benchmarks/results/synthesis.json --sheet /tmp/synthesis.png
+    python benchmarks/synthesis.py speed --clips clips --json benchmarks/results/synthesis.json
+    python benchmarks/synthesis.py downstream --data ../shared/data \
+        --json benchmarks/results/synthesis.json --output /tmp/downstream
+
+Each part writes its own section of the JSON file and leaves the others as they are.
+
+``quality``: held-out procedural clips, and clips of three frames that follow each other, from a real
+recording and from walks through procedural rooms: between two references, and beyond them. Every
+contender predicts the same frames in the same run; means and 95 % intervals are over clips (those of a
+recording overlap, so that their intervals are narrow). ``speed``: on this machine, seconds of an 8-frame
+clip and what else one waits for. ``downstream``: held-out PSNR of the map, ``auto`` against ``none``.
+"""
+
+import reconx_ros  # noqa: F401  before torch: it says how OpenMP threads wait
+
+# isort: split
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import synthesis_downstream
+import synthesis_quality
+import synthesis_speed
+
+from reconx_ros.diffusion.small.synthesizer import WEIGHTS
+from reconx_ros.machine import describe_machine
+
+PARTS = {
+    "quality": synthesis_quality.measure,
+    "speed": synthesis_speed.measure,
+    "downstream": synthesis_downstream.measure,
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("part", choices=PARTS)
+    made.add_argument("--weights", type=Path, default=WEIGHTS, help="folder of the model")
+    made.add_argument("--json", type=Path, help="file that gets the figures")
+    made.add_argument("--clips", type=Path, help="held-out clips of `reconx train prepare`")
+    made.add_argument("--most", type=int, default=80, help="of these clips, the first so many")
+    made.add_argument("--real", type=Path, help="recording with poses and depth")
+    made.add_argument("--rooms", type=int, default=2, help="procedural rooms to walk through")
+    made.add_argument("--sheet", type=Path, help="PNG of a contact sheet")
+    made.add_argument("--data", type=Path, help="folder with redkitchen_bag, fern and fox")
+    made.add_argument("--output", type=Path, help="folder of the maps' figures and pictures")
+    made.add_argument(
+        "--cases", default="", help="only cases whose name holds one of these, as in fern,fox"
+    )
+    made.add_argument("--synthesizer", default="auto", help="what is compared with none")
+    return made
+
+
+def write(file: Path, part: str, figures: dict[str, Any]) -> None:
+    """Put ``figures`` into their section of the JSON file."""
+    content = json.loads(file.read_text()) if file.exists() else {}
+    content[part] = {"machine": describe_machine(), **figures}
+    file.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def main() -> None:
+    """Run one part."""
+    arguments = parser().parse_args()
+    figures = PARTS[arguments.part](arguments)
+    if arguments.json:
+        write(arguments.json, arguments.part, figures)
+
+
+if __name__ == "__main__":
+    main()

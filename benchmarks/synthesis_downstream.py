@@ -1,0 +1,72 @@
+"""Part ``downstream`` of ``synthesis.py``: the finished map with synthesis and without."""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from reconx_ros.cli.progress import PlainProgress
+from reconx_ros.config import load_config
+from reconx_ros.evaluation.ablation import ablate
+from reconx_ros.evaluation.rungs import FULL, GROUND
+from reconx_ros.simulation.simulate import simulate
+
+WIDTH = 320
+HOLD_OUT = "every:8"
+ROOM_FRAMES, ROOM_INPUTS, FIRST_ROOM, ROOMS = 40, 6, 900, 3
+RECORDINGS = {"redkitchen_bag": (2, 4), "fern": (2, 3), "fox": (2, 3)}
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Reconstruct every case twice and print what synthesis brings."""
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        output = arguments.output or scratch / "out"
+        output.mkdir(parents=True, exist_ok=True)
+        for name, source, inputs in cases(arguments, scratch):
+            found[name] = compared(arguments, source, inputs, output / name.replace(" ", "-"))
+            gains = found[name]["gain"]
+            print(name, found[name]["synthesizer"], *(f"{k} {v}" for k, v in gains.items()), flush=True)
+    return {"synthesizer": arguments.synthesizer, "preset": "fast", "image_width": WIDTH, "cases": found}
+
+
+def cases(arguments: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, Path, int]]:
+    """Yield name, source and number of inputs of those asked for."""
+    wanted = [part for part in arguments.cases.split(",") if part]
+
+    def asked(name: str) -> bool:
+        return not wanted or any(part in name for part in wanted)
+
+    for seed in range(FIRST_ROOM, FIRST_ROOM + ROOMS):
+        if asked(f"room {seed}"):
+            bag = scratch / str(seed)
+            simulate(bag, seed=seed, frames=ROOM_FRAMES, width=WIDTH, height=3 * WIDTH // 4, noise=True)
+            yield f"room {seed}", bag, ROOM_INPUTS
+    for recording, counts in RECORDINGS.items():
+        for count in counts:
+            if arguments.data and asked(f"{recording} {count}"):
+                yield f"{recording} {count}", arguments.data / recording, count
+
+
+def compared(arguments: argparse.Namespace, source: Path, inputs: int, output: Path) -> dict[str, Any]:
+    """Return the mean figures with and without synthesis, and the gain over the held-out views."""
+    small = {"weights": arguments.weights}
+    overrides = {"synthesis": {"method": arguments.synthesizer, "small": small}}
+    config = load_config("fast", None, overrides)
+    figures = ablate(
+        source, config, str(inputs), HOLD_OUT, output, PlainProgress(60), WIDTH, (GROUND, FULL)
+    )
+    ground, full = figures["rungs"]
+    return {
+        "inputs": inputs,
+        "views": len(full["views"]),
+        "covered_share": figures["covered_share"],
+        "synthesizer": full["synthesizer"],
+        "why": full["synthesis"],
+        "without": ground["mean"],
+        "with": full["mean"],
+        "gain": full["difference"],
+        "seconds": {"without": sum(ground["seconds"].values()), "with": sum(full["seconds"].values())},
+    }
