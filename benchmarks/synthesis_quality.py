@@ -113,6 +113,7 @@ def summary(outcomes: list[Measured]) -> dict[str, Any]:
             name: {
                 "psnr": mean(decibels[name]),
                 "psnr_gain": interval(gain(decibels[name], decibels[other])),
+                "learnt_gain": interval(gain(decibels[name], decibels[GUESSED])),
                 "ssim": mean(ssim[name]),
                 "ssim_gain": interval(gain(ssim[name], ssim[other])),
                 "flip": mean(flip[name]),

@@ -23,7 +23,7 @@ from reconx_ros.machine import peak_memory
 from reconx_ros.progress import Silent
 from reconx_ros.simulation.film import film
 from reconx_ros.simulation.sensor import HANDHELD
-from reconx_ros.structure.plan import interpolate
+from reconx_ros.structure.path import interpolate
 from reconx_ros.structure.reference import Reference
 from reconx_ros.structure.trajectory import Trajectory
 
