@@ -192,7 +192,7 @@ def diagnostics(status: MapStatus, name: str) -> DiagnosticArray:
         "gaussians": status.gaussians,
         "map version": status.map_version,
         "loss": f"{status.loss:.4f}",
-        "submaps": f"{status.submaps}, {status.submaps_on_disk} on disk",
+        "submaps": f"{status.submaps}, of which {status.submaps_on_disk} on disk and not published",
         "corrections": status.corrections,
         "keyframe rate (Hz)": f"{status.keyframe_rate_hz:.2f}",
         "map rate (Hz)": f"{status.map_rate_hz:.2f}",
