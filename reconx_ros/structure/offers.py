@@ -52,12 +52,13 @@ class Offer:
         )
 
 
-def offers_between(scene: Scene, notes: list[str]) -> list[Offer]:
+def offers_between(scene: Scene, notes: list[str], fillable: bool) -> list[Offer]:
     """Return a clip between each two consecutive posed keyframes that see the same part of the cloud.
 
     Args:
         scene: what is known.
         notes: gets a line for each gap without a clip.
+        fillable: whether to leave out clips with too little known on the way (``Scene.fillable``).
     """
     seen = {index: visible(scene.survey, sketch) for index, sketch in scene.sketches.items()}
     made = []
@@ -69,8 +70,12 @@ def offers_between(scene: Scene, notes: list[str]) -> list[Offer]:
         elif not alike(ends):
             notes.append(f"no clip between {gap}: their images differ in size")
         else:
-            middle = [scene.hopes(camera) for camera in interpolate(*ends, 5)[1:-1]]
-            brings = joined([cells(each, CELL * scene.survey.depth) for each in middle])
+            views = [scene.survey.draw(camera) for camera in interpolate(*ends, 5)[1:-1]]
+            if fillable and not all(map(scene.fillable, views)):
+                worst = max(view.unseen for view in views)
+                notes.append(f"no clip between {gap}: on the way {worst:.0%} of the view is unknown")
+                continue
+            brings = joined([cells(scene.hopes_of(view), CELL * scene.survey.depth) for view in views])
             made.append(Offer((first, last), ends, brings))
     return made
 

@@ -18,7 +18,7 @@ from reconx_ros.structure.scene import Scene
 from reconx_ros.structure.trajectory import Anchors, Clip, Kind, Trajectory
 from reconx_ros.structure.window import best_turn, filmed
 
-LEAST_GAIN = 0.002
+LEAST_GAIN = 0.005
 """Weighted pixels, as a share of a view's, that a clip must bring to be worth its frames."""
 
 
@@ -83,8 +83,9 @@ def _window(scene: Scene, count: int, notes: list[str]) -> list[_Take]:
 
 
 def _clips(scene: Scene, count: int, notes: list[str]) -> list[_Take]:
-    offers = offers_between(scene, notes)
-    if scene.config.trajectory == "between":
+    between = scene.config.trajectory == "between"
+    offers = offers_between(scene, notes, fillable=not between)
+    if between:
         chosen = choose(scene, offers, lengths_between(len(offers), count), count, notes)
     else:
         offers += offers_beyond(scene, notes)

@@ -143,6 +143,16 @@ def test_clips_learn_different_things() -> None:
     assert all(clip.hoped[-1] > 0.08 for clip in plan.clips)
 
 
+def test_a_way_on_which_little_is_known_is_left_to_those_who_ask_for_it() -> None:
+    # Both see the same small panel from either side of the room; half-way most of the view is unknown.
+    cameras = [camera(-1.5, yaw=36.87), camera(1.5, yaw=-36.87)]
+    keyframes, known = film([wall(2, (0.25, 0.25))], cameras)
+    assert plan_trajectory(keyframes, 5, known, BETWEEN).anchors == ((0, 1),)
+    plan = plan_trajectory(keyframes, 5, known, UNCERTAIN)
+    assert len(plan) == 0
+    assert any("on the way 9" in note for note in plan.notes)
+
+
 def test_one_size_in_a_clip() -> None:
     cameras = [camera(), camera(0.3, width=80, focal=60)]
     keyframes, known = film([wall(2)], cameras)
