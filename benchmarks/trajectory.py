@@ -173,7 +173,7 @@ def draw(case: Case, plans: dict[str, Trajectory], file: Path) -> None:
     ahead = ahead - (ahead @ down) * down
     ahead /= np.linalg.norm(ahead)
     across = np.stack([np.cross(down, ahead), ahead], axis=1)
-    figure = Figure(figsize=(7 * len(plans), 7.5), layout="constrained")
+    figure = Figure(figsize=(5 * len(plans), 6), layout="constrained")
     cloud = case.cloud.points[:: max(1, len(case.cloud) // 40_000)] @ across
     colors = case.cloud.colors[:: max(1, len(case.cloud) // 40_000)] / 255
     for number, (name, trajectory) in enumerate(plans.items()):
@@ -188,7 +188,8 @@ def draw(case: Case, plans: dict[str, Trajectory], file: Path) -> None:
                 _frustum(axes, camera, across, color, 0.4)
             axes.plot(*(np.stack([c.centre for c in frames]) @ across).T, color=color, lw=1.5)
         axes.set_aspect("equal")
-        axes.set_title(f"{case.name}, {len(case.keyframes)} keyframes: {name}")
+        axes.set_title(name)
+    figure.suptitle(f"{case.name}, {len(case.keyframes)} keyframes (blue), a colour for each clip")
     figure.savefig(file, dpi=80)
 
 

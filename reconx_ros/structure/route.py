@@ -1,4 +1,8 @@
-"""The cameras of a clip: straight where that is free, bent around what is in the way, or none."""
+"""The cameras of a clip: straight where that is free, bent around what is in the way, or none.
+
+Only a path between two keyframes is bent: of views beyond there are many, so those that cannot be reached
+straight are left out.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -38,7 +42,7 @@ def route(
     why = space.obstacle(path, passed)
     if why is None:
         return straight, None
-    if count > 2:
+    if count > 2 and len(passed) == len(ends):
         middle = path[count // 2]
         for aside in _bends(ends, space.clearance):
             pose = middle.world_from_camera.copy()

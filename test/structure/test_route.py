@@ -25,14 +25,15 @@ def test_a_free_path_is_straight() -> None:
 
 def test_a_path_is_bent_around_what_is_in_the_way() -> None:
     free, ends = space(0.3), (camera(), camera(z=3.5))
-    knots, note = route(ends, 9, free, ends[:1])
+    knots, note = route(ends, 9, free, ends)
     assert "bent aside" in str(note)
     path = through(knots)
     assert (path[0], path[-1], len(path)) == (ends[0], ends[1], 9)
     centres = np.stack([each.centre for each in path])
     at = np.interp(2, centres[:, 2], np.hypot(centres[:, 0], centres[:, 1]))
     assert at > 0.3 + 0.9 * free.clearance  # past the panel, which is 0.3 wide either way
-    assert free.obstacle(path, ends[:1]) is None
+    assert free.obstacle(path, ends) is None
+    assert route(ends, 9, free, ends[:1])[0] == []  # views beyond are not bent to
 
 
 def test_a_path_through_a_wall_is_left_out_with_the_reason() -> None:
