@@ -28,6 +28,10 @@ SCALE_TOLERANCE = 0.02
 """Share by which a scale has to change to be sent."""
 
 
+COLOUR_TOLERANCE = 2.0
+"""Grey levels of a point's colour; averaging over views moves it by less all the time."""
+
+
 class DeltaGapError(ReconxError):
     """A delta does not follow on what was received before: one was lost."""
 
@@ -70,29 +74,39 @@ def complete_delta(version: int, rows: Rows) -> RowDelta:
 
 
 class DeltaMaker:
-    """The sender's side: remembers what was sent."""
+    """The sender's side: remembers what was sent.
+
+    Attributes:
+        left: changed rows that the last delta had no room for.
+    """
 
     def __init__(self) -> None:
+        self.left = 0
         self._version = 0
         self._sent: Rows | None = None
 
-    def make(self, rows: Rows, coarse: float = 1.0) -> RowDelta:
-        """Return what brings the receiver to ``rows`` [N] (distinct ids).
+    def make(self, rows: Rows, coarse: float = 1.0, most: int | None = None) -> RowDelta:
+        """Return what brings the receiver to ``rows`` [N] (distinct ids), or on the way there.
+
+        Changes are counted against what was *sent*, so those that are left out add up until they go.
 
         Args:
             rows: the cloud.
             coarse: how many times the tolerances may be left unsent.
+            most: rows to send at most, the farthest from what was sent first; ids that are new or gone
+                always go, and count. ``None``: all.
         """
         rows = rows[np.argsort(rows["id"], kind="stable")]
         base, self._version = self._version, self._version + 1
         if self._sent is None or self._sent.dtype != rows.dtype:
-            self._sent = rows.copy()
+            self._sent, self.left = rows.copy(), 0
             return complete_delta(self._version, self._sent)
         old, ids = self._sent, rows["id"]
         removed = np.setdiff1d(old["id"], ids, assume_unique=True)
         _, before, after = np.intersect1d(old["id"], ids, assume_unique=True, return_indices=True)
         send = np.ones(len(rows), bool)
-        send[after] = _differ(old[before], rows[after], coarse)
+        room = None if most is None else max(most - (len(rows) - len(after)), 0)
+        send[after], self.left = _chosen(_excess(old[before], rows[after]), coarse, room)
         sent = rows.copy()
         unsent = ~send[after]
         sent[after[unsent]] = old[before[unsent]]
@@ -154,19 +168,44 @@ def _applied(rows: Rows, delta: RowDelta) -> Rows:
     return both[np.argsort(both["id"], kind="stable")]
 
 
-def _differ(old: Rows, new: Rows, coarse: float) -> NDArray[np.bool_]:
-    """Return [N] bool, which rows changed by more than ``coarse`` times the tolerances."""
+def _chosen(excess: NDArray[np.float32], coarse: float, room: int | None) -> tuple[NDArray[np.bool_], int]:
+    """Return [N] bool, which of the changed rows go, and how many of them have to wait."""
+    changed = excess > coarse
+    count = int(np.count_nonzero(changed))
+    if room is None or count <= room:
+        return changed, 0
+    first = np.argpartition(-excess, room)[:room] if room else np.empty(0, np.intp)
+    chosen = np.zeros(len(excess), bool)
+    chosen[first] = True
+    return chosen, count - room
+
+
+def _excess(old: Rows, new: Rows) -> NDArray[np.float32]:
+    """Return [N] by how many times its tolerance the most changed value of each row has changed."""
     before, after = _as_floats(old), _as_floats(new)
-    limit = np.float32(coarse) * _limits(new.dtype)
     scales = [new.dtype.fields[n][1] // 4 for n in ("scale_x", "scale_y", "scale_z") if n in _names(new)]  # type: ignore[index]
     with np.errstate(invalid="ignore"):  # the bits of rgb are no numbers, and have no limit
-        differ = (np.abs(after - before) > limit).any(axis=1)
+        shares = np.abs(after - before)
+        shares /= _limits(new.dtype)
+        excess = np.fmax.reduce(shares, axis=1, initial=0)
     if scales:
-        size = before[:, scales]
-        differ |= (np.abs(after[:, scales] - size) > coarse * SCALE_TOLERANCE * size).any(axis=1)
+        size = np.maximum(before[:, scales], np.float32(1e-9))
+        grown = np.abs(after[:, scales] - size) / (SCALE_TOLERANCE * size)
+        excess = np.maximum(excess, grown.max(axis=1))
     else:  # of a point nothing else tells its colour
-        differ |= old["rgb"].view(np.uint32) != new["rgb"].view(np.uint32)
-    return np.asarray(differ | (old["provenance"] != new["provenance"]), np.bool_)
+        excess = np.maximum(excess, _recoloured(old, new) / COLOUR_TOLERANCE)
+    excess[old["provenance"] != new["provenance"]] = np.inf
+    return np.asarray(excess, np.float32)
+
+
+def _recoloured(old: Rows, new: Rows) -> NDArray[np.float32]:
+    """Return [N] by how many grey levels the most changed channel of ``rgb`` has changed."""
+    before, after = (np.ascontiguousarray(rows["rgb"]).view(np.uint32) for rows in (old, new))
+    channels = [
+        np.abs((before >> shift & 255).astype(np.int16) - (after >> shift & 255).astype(np.int16))
+        for shift in (0, 8, 16)
+    ]
+    return np.asarray(np.maximum.reduce(channels), np.float32)
 
 
 def _names(rows: Rows) -> tuple[str, ...]:

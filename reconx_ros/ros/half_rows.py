@@ -67,6 +67,11 @@ def rows_from_half(message: PointCloud2) -> Rows:
     return rows
 
 
+def half_size(kind: np.dtype[np.void]) -> int:
+    """Return the bytes that a row of ``CLOUD_TYPE`` or ``gaussian_type`` takes at half precision."""
+    return _half_type(kind).itemsize
+
+
 def _half_type(full: np.dtype[np.void]) -> np.dtype[np.void]:
     """Return the packed half-precision type of a row type."""
     gaussian = "opacity" in (full.names or ())

@@ -22,6 +22,7 @@ from reconx_msgs.msg import LinkState, WorkerCommand
 
 from reconx_ros.errors import ReconxError
 from reconx_ros.ros.deltas import DeltaGapError, DeltaMaker, RowMirror
+from reconx_ros.ros.half_rows import half_size
 from reconx_ros.ros.journal import Journal
 from reconx_ros.ros.link import (
     Activity,
@@ -41,15 +42,29 @@ from reconx_ros.ros.parameters import run_folder
 MOST_BEHIND = 8
 """Keyframes the worker may be behind before the robot is let wait: there they are on disk."""
 
-
 COARSE = 6.0
 """While the worker refines, changes below this many tolerances are not sent."""
 
+TURN_S = 0.5
+"""Seconds of the link that one map may take, besides what is new: the next one has new points to bring."""
+
+TURN_BYTES = 2_000_000
+"""The same where the link has no bound."""
+
 
 class LatestMap:
-    """The newest map of the worker, from which what the robot lacks is made when there is room."""
+    """The newest map of the worker, from which what the robot lacks is made when there is room.
 
-    def __init__(self) -> None:
+    Refinement moves nearly every Gaussian a little all the time. So only what has changed visibly is
+    sent, the farthest from what the robot has first, and no more at a time than ``bytes_a_turn``; what
+    has to wait goes when the worker has come to rest.
+
+    Args:
+        bytes_a_turn: that one map may take; rows that are new or gone always go.
+    """
+
+    def __init__(self, bytes_a_turn: int = TURN_BYTES) -> None:
+        self._bytes = bytes_a_turn
         self._points, self._gaussians = RowMirror(), RowMirror()
         self._makers = DeltaMaker(), DeltaMaker()
         self._latest: MapUpdate | None = None
@@ -68,23 +83,26 @@ class LatestMap:
             self._latest = update
 
     def give(self, resting: bool) -> MapUpdate | None:
-        """Return the changes since the last call, ``None`` where there are none.
+        """Return changes since the last call, ``None`` where there are none to send now.
 
         Args:
-            resting: whether the worker has come to rest. While it refines, nearly every Gaussian
-                changes a little all the time: small changes then wait until it rests.
+            resting: whether the worker has come to rest: small changes then go too, and what is left.
         """
         with self._lock:
             update, self._latest = self._latest, None
             if update is None and resting:
                 update = self._unfinished
-            self._unfinished = None if resting else update or self._unfinished
             points, gaussians = self._points.rows, self._gaussians.rows
         if update is None or points is None or gaussians is None:
             return None
         coarse = 1.0 if resting else COARSE
-        made = self._makers[0].make(points, coarse), self._makers[1].make(gaussians, coarse)
-        return replace(update, points=made[0], gaussians=made[1])
+        cloud = self._makers[0].make(points, coarse, self._bytes // half_size(points.dtype))
+        room = self._bytes - len(cloud.changed) * half_size(points.dtype)
+        most = max(room, self._bytes // 2) // half_size(gaussians.dtype)
+        splats = self._makers[1].make(gaussians, coarse, most)
+        left = sum(maker.left for maker in self._makers)
+        self._unfinished = update if left or not resting else None
+        return replace(update, points=cloud, gaussians=splats)
 
     def resend(self) -> None:
         """Let the next map be complete."""
@@ -106,10 +124,11 @@ class WorkerNode(Node):
         self._held: deque[WorkerCommand] = deque()
         self._replies: deque[Reply] = deque()
         self._messages: deque[Any] = deque()
-        self._map = LatestMap()
+        bandwidth = float(self.get_parameter("link_bandwidth").value) * 1e6
+        self._bytes_a_turn = round(TURN_S * bandwidth / 8) or TURN_BYTES
+        self._map = LatestMap(self._bytes_a_turn)
         self._resting = False
         self._activity: Activity | None = None
-        bandwidth = float(self.get_parameter("link_bandwidth").value) * 1e6
         self.end = LinkEnd(self, False, self._pull, self._take, self._hear, bandwidth)
         self.end.worker = uuid.uuid4().hex
         self.end.start()
@@ -162,7 +181,7 @@ class WorkerNode(Node):
                 self._worker.send(command)
         elif self._worker is not None:
             if isinstance(command, Reset):
-                self._map = LatestMap()
+                self._map = LatestMap(self._bytes_a_turn)
             self._worker.send(command)
             if isinstance(command, Stop) and self._journal is not None:
                 self.get_logger().info("the robot has ended its session")
@@ -187,7 +206,7 @@ class WorkerNode(Node):
         self._worker = self._journal = None
         for waiting in (self._held, self._replies, self._messages):
             waiting.clear()
-        self._map = LatestMap()
+        self._map = LatestMap(self._bytes_a_turn)
 
     def _received(self, reply: Reply) -> None:
         """Keep a reply of the worker for the link; called in a thread of the worker's."""

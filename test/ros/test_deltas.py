@@ -83,6 +83,61 @@ def test_only_what_changed_visibly_travels_and_small_changes_add_up() -> None:
     assert np.abs(mirror.rows["y"] - rows["y"][:90]).max() <= 5.1e-4
 
 
+def test_the_farthest_go_first_and_nothing_is_forgotten() -> None:
+    maker, mirror = DeltaMaker(), RowMirror()
+    kind = gaussian_type(1)
+    rows = cloud(list(range(100)), 1, kind)
+    mirror.apply(maker.make(rows))
+    moved = cloud(list(range(10, 105)), 1, kind)
+    both = np.intersect1d(moved["id"], rows["id"])
+    moved["x"][:90] = rows["x"][both] + np.linspace(1e-3, 9e-2, 90)  # by 1 mm to 90 mm
+    for name in kind.names or ():
+        if name != "x":
+            moved[name][:90] = rows[name][10:]
+    for turn, sent in enumerate((30, 30, 30, 5)):
+        delta = maker.make(moved, most=30)
+        mirror.apply(delta)
+        assert mirror.rows is not None
+        assert len(delta.changed) == sent  # five of the first are new
+        assert delta.removed.tolist() == (list(range(10)) if turn == 0 else [])
+        waiting = max(0, 90 - (25 + 30 * turn))
+        assert maker.left == waiting
+        # Those that wait have moved by 1, 2, ... mm.
+        assert np.abs(mirror.rows["x"] - moved["x"]).max() == pytest.approx(1e-3 * waiting, abs=1e-5)
+    assert same(mirror.rows, moved)
+    # More new rows than there is room for: they go all the same, the others wait.
+    more = cloud(list(range(10, 200)), 2, kind)
+    mirror.apply(maker.make(more, most=30))
+    assert mirror.rows is not None
+    assert len(mirror.rows) == 190
+    assert maker.left == 95
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=8), st.integers(0, 40))
+@settings(max_examples=40, deadline=None)
+def test_with_little_room_a_cloud_that_rests_is_reached_all_the_same(seeds: list[int], most: int) -> None:
+    maker, mirror = DeltaMaker(), RowMirror()
+    ids = list(range(60))
+    for seed in seeds:
+        rows = cloud(ids, seed, gaussian_type(4))
+        mirror.apply(maker.make(rows, 6.0, most))
+    for _ in range(70):
+        mirror.apply(maker.make(rows, 1.0, max(most, 1)))
+        if not maker.left:
+            break
+    assert same(mirror.rows, rows)
+
+
+def test_averaging_a_points_colour_is_not_worth_a_row() -> None:
+    maker = DeltaMaker()
+    rows = cloud([1, 2, 3], 1)
+    rows["rgb"].view(np.uint32)[:] = 0x00808080
+    maker.make(rows)
+    rows = rows.copy()
+    rows["rgb"].view(np.uint32)[:] = [0x00828080, 0x00807D80, 0x00808080]
+    assert maker.make(rows).changed["id"].tolist() == [2]
+
+
 def test_a_point_of_another_colour_travels() -> None:
     maker = DeltaMaker()
     rows = cloud([1, 2], 1)
