@@ -111,7 +111,7 @@ def test_small_replies_survive(reply: link.Reply) -> None:
     assert ReplyReader(lambda _: None).read(message) == reply
 
 
-def test_a_map_travels_in_parts_at_half_the_size() -> None:
+def test_a_map_travels_in_parts_at_less_than_half_the_size() -> None:
     points, gaussians = rows(9000, CLOUD_TYPE), rows(5000, gaussian_type(4))
     update = link.MapUpdate(
         3,
@@ -135,10 +135,11 @@ def test_a_map_travels_in_parts_at_half_the_size() -> None:
         for name in had.dtype.names or ():
             exact = name in ("x", "y", "z", "id", "provenance")
             if name != "rgb":
-                np.testing.assert_allclose(have[name], had[name], rtol=0 if exact else 1e-3)
+                rtol, atol = (0.0, 0.0) if exact else (1e-3, 0.005)
+                np.testing.assert_allclose(have[name], had[name], rtol=rtol, atol=atol)
     assert (points["rgb"].view(np.uint32) == got.points.changed["rgb"].view(np.uint32)).all()
     carried = sum(len(m.gaussians[0].data) for m in messages)
-    assert carried < 0.6 * gaussians.nbytes
+    assert carried < 0.5 * gaussians.nbytes
     assert got.preview is not None
     assert np.abs(got.preview.astype(int) - 99).max() <= 2
     np.testing.assert_array_equal(got.views[0][1].intrinsics, CAMERA.intrinsics)
