@@ -17,7 +17,10 @@ ARGUMENTS: Mapping[str, tuple[str, str]] = {
     "rviz": ("false", "Also start RViz."),
     "bag": ("", "Recording to play with /clock; empty: live input."),
     "rate": ("1.0", "Speed at which the recording is played."),
-    "camera": ("", "realsense, zed, oak or turtlebot: topics as its driver names them."),
+    "camera": (
+        "",
+        "realsense, zed, zed_5_0, oak, turtlebot or turtlebot_sim: its driver's topics.",
+    ),
     "rgb_topic": ("image", "Colour images, raw or .../compressed."),
     "depth_topic": ("depth", "Depth images, raw or .../compressedDepth."),
     "camera_info_topic": ("camera_info", "Calibration of the colour camera."),
@@ -49,7 +52,14 @@ CAMERAS: Mapping[str, Mapping[str, str]] = {
         "depth_topic": "/camera/camera/aligned_depth_to_color/image_raw",
         "camera_info_topic": "/camera/camera/color/camera_info",
     },
-    "zed": {  # zed_wrapper up to 5.0
+    "zed": {  # zed_wrapper from 5.1
+        "rgb_topic": "/zed/zed_node/rgb/color/rect/image",
+        "depth_topic": "/zed/zed_node/depth/depth_registered",
+        "camera_info_topic": "/zed/zed_node/rgb/color/rect/camera_info",
+        "depth_camera_info_topic": "/zed/zed_node/depth/camera_info",
+        "odom_topic": "/zed/zed_node/odom",
+    },
+    "zed_5_0": {  # zed_wrapper up to 5.0
         "rgb_topic": "/zed/zed_node/rgb/image_rect_color",
         "depth_topic": "/zed/zed_node/depth/depth_registered",
         "camera_info_topic": "/zed/zed_node/rgb/camera_info",
@@ -61,7 +71,13 @@ CAMERAS: Mapping[str, Mapping[str, str]] = {
         "depth_topic": "/oak/stereo/image_raw",
         "camera_info_topic": "/oak/rgb/camera_info",
     },
-    "turtlebot": {  # TurtleBot 4, its OAK-D and odometry
+    "turtlebot": {  # TurtleBot 4: its OAK-D (pipeline RGBD) and odometry
+        "rgb_topic": "/oakd/rgb/image_raw",
+        "depth_topic": "/oakd/stereo/image_raw",
+        "camera_info_topic": "/oakd/rgb/camera_info",
+        "odom_topic": "/odom",
+    },
+    "turtlebot_sim": {  # TurtleBot 4 in Gazebo
         "rgb_topic": "/oakd/rgb/preview/image_raw",
         "depth_topic": "/oakd/rgb/preview/depth",
         "camera_info_topic": "/oakd/rgb/preview/camera_info",

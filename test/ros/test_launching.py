@@ -1,5 +1,6 @@
 """What the launch files decide; and the files themselves where ``launch`` is installed."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,30 @@ def test_a_known_camera_gives_its_topics_and_the_command_line_wins() -> None:
         assert set(topics) <= set(ARGUMENTS), camera
     with pytest.raises(ConfigError, match="camera 'kinect' is unknown; choose one of realsense"):
         with_camera({**DEFAULTS, "camera": "kinect"})
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_every_known_camera_maps_every_input(camera: str) -> None:
+    given = with_camera({**DEFAULTS, "camera": camera})
+    mapped = dict(remappings(given))
+    assert {"image", "camera_info", "depth", "depth_camera_info"} <= set(mapped)
+    assert all(topic.startswith("/") for topic in mapped.values())
+    assert mapped["camera_info"].rpartition("/")[0] == mapped["image"].rpartition("/")[0]
+
+
+def test_the_page_about_cameras_has_every_camera_and_known_arguments() -> None:
+    page = (ROOT / "docs" / "cameras.md").read_text()
+    assert set(re.findall(r"camera:=([a-z_0-9]+)", page)) | {"zed_5_0"} == set(CAMERAS)
+    assert "`zed_5_0`" in page
+    for block in re.findall(r"```\n(.*?)```", page, re.DOTALL):
+        for command in block.replace("\\\n", " ").splitlines():
+            if command.startswith("ros2 launch reconx_ros"):
+                words = command.split()
+                assert (ROOT / "launch" / words[3]).is_file()
+                assert {word.partition(":=")[0] for word in words[4:]} <= set(ARGUMENTS), command
+
+
+def test_a_camera_of_a_recording_keeps_the_recordings_time() -> None:
+    given = with_camera({**DEFAULTS, "camera": "zed", "bag": "walk", "use_sim_time": "no"})
+    assert parameter_overrides(given)["use_sim_time"] is True
+    assert ("image", "/zed/zed_node/rgb/color/rect/image") in remappings(given)
