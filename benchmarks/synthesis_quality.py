@@ -42,6 +42,7 @@ ROOM_FRAMES = 90
 FIRST_ROOM = 900
 COLUMNS = ("push-pull", GUESSED, MODEL, f"{MODEL}, 4 steps", f"{MODEL}, 10 steps", WITHOUT_STRUCTURE)
 SHOWN = 5
+KEYS = ("psnr", "psnr_gain", "learnt_gain", "ssim", "flip", "gradient_energy")
 Measured = tuple[Outcome, Figures, Rows | None]
 
 
@@ -146,20 +147,13 @@ def interval(found: Gain) -> dict[str, float] | None:
 def table(title: str, rows: dict[str, Any], against: str) -> Table:
     """Lay out a region of a set."""
     made = Table(title=title)
-    for column in (
-        "contender",
-        "PSNR",
-        f"over {against}",
-        "SSIM",
-        "FLIP",
-        "gradient energy",
-        "unsteadiness",
-    ):
+    gains = (f"over {against}", "over guessed depth")
+    for column in ("contender", "PSNR", *gains, "SSIM", "FLIP", "gradient energy", "unsteadiness"):
         made.add_column(column, justify="left" if column == "contender" else "right")
     for name, row in rows.items():
         made.add_row(
             name,
-            *(cell(row.get(key)) for key in ("psnr", "psnr_gain", "ssim", "flip", "gradient_energy")),
+            *(cell(row.get(key)) for key in KEYS),
             cell(row.get("unsteadiness"), 4),
         )
     return made
