@@ -7,7 +7,8 @@ r"""The small model against fills that learn nothing: quality, speed, and what i
     python benchmarks/synthesis.py downstream --data ../shared/data \
         --json benchmarks/results/synthesis.json --output /tmp/downstream
 
-Each part writes its own section of the JSON file and leaves the others as they are.
+Each part writes its own section of the JSON file, as it goes, and leaves the others as they are; so parts
+of a part can be run one by one (``--cases``).
 
 ``quality``: held-out procedural clips, and clips of three frames that follow each other, from a real
 recording and from walks through procedural rooms: between two references, and beyond them. Every
@@ -28,6 +29,7 @@ import synthesis_downstream
 import synthesis_quality
 import synthesis_speed
 
+from reconx_ros.config import overlaid
 from reconx_ros.diffusion.small.synthesizer import WEIGHTS
 from reconx_ros.machine import describe_machine
 
@@ -61,18 +63,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def write(file: Path, part: str, figures: dict[str, Any]) -> None:
-    """Put ``figures`` into their section of the JSON file."""
+    """Put ``figures`` into their section of the JSON file, in place of those of the same name."""
     content = json.loads(file.read_text()) if file.exists() else {}
-    content[part] = {"machine": describe_machine(), **figures}
+    content = overlaid(content, {part: {"machine": describe_machine(), **figures}})
     file.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def main() -> None:
-    """Run one part."""
+    """Run one part; what is measured is written as soon as it is."""
     arguments = parser().parse_args()
-    figures = PARTS[arguments.part](arguments)
-    if arguments.json:
-        write(arguments.json, arguments.part, figures)
+    for figures in PARTS[arguments.part](arguments):
+        if arguments.json:
+            write(arguments.json, arguments.part, figures)
 
 
 if __name__ == "__main__":

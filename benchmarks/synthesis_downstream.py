@@ -18,18 +18,18 @@ ROOM_FRAMES, ROOM_INPUTS, FIRST_ROOM, ROOMS = 40, 6, 900, 3
 RECORDINGS = {"redkitchen_bag": (2, 4), "fern": (2, 3), "fox": (2, 3)}
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Reconstruct every case twice and print what synthesis brings."""
-    found: dict[str, Any] = {}
+def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Reconstruct every case twice; print and yield what synthesis brings."""
+    settings = {"synthesizer": arguments.synthesizer, "preset": "fast", "image_width": WIDTH}
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         output = arguments.output or scratch / "out"
         output.mkdir(parents=True, exist_ok=True)
         for name, source, inputs in cases(arguments, scratch):
-            found[name] = compared(arguments, source, inputs, output / name.replace(" ", "-"))
-            gains = found[name]["gain"]
-            print(name, found[name]["synthesizer"], *(f"{k} {v}" for k, v in gains.items()), flush=True)
-    return {"synthesizer": arguments.synthesizer, "preset": "fast", "image_width": WIDTH, "cases": found}
+            found = compared(arguments, source, inputs, output / name.replace(" ", "-"))
+            gains = (f"{key} {value}" for key, value in found["gain"].items())
+            print(name, found["synthesizer"], *gains, flush=True)
+            yield {**settings, "cases": {name: found}}
 
 
 def cases(arguments: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, Path, int]]:

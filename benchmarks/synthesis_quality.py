@@ -46,9 +46,9 @@ KEYS = ("psnr", "psnr_gain", "learnt_gain", "ssim", "flip", "gradient_energy")
 Measured = tuple[Outcome, Figures, Rows | None]
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Measure every set, print tables, write the contact sheet where asked."""
-    pipeline, found = load_pipeline(arguments.weights), dict[str, Any]()
+def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield the figures of every set, print tables, write the contact sheet where asked."""
+    pipeline = load_pipeline(arguments.weights)
     sheet: list[NDArray[np.float32]] = []
     for name, clips in sets(arguments):
         outcomes: list[Measured] = []
@@ -56,12 +56,12 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             outcomes.append(judged(pipeline, each, clip))
             if arguments.sheet and number % max(1, len(clips) // SHOWN) == 0:
                 sheet.append(contact_sheet(outcomes[-1][0], unpack([each]).truth, number % FRAMES, COLUMNS))
-        found[name] = summary(outcomes)
+        found = summary(outcomes)
         for region in REGIONS:
-            Console(width=150).print(table(f"{name}, {region}", found[name][region], AGAINST[region]))
-    if arguments.sheet:
-        write_png(arguments.sheet, np.concatenate(sheet))
-    return {"weights": str(arguments.weights.name), "sets": found}
+            Console(width=150).print(table(f"{name}, {region}", found[region], AGAINST[region]))
+        if arguments.sheet:
+            write_png(arguments.sheet, np.concatenate(sheet))
+        yield {"weights": arguments.weights.name, "sets": {name: found}}
 
 
 def sets(arguments: argparse.Namespace) -> Iterator[tuple[str, list[tuple[Record, Clip | None]]]]:

@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from conditioning import FRAMES, OPTIONS, scene
@@ -43,8 +43,8 @@ print(imported - begun, time.perf_counter() - imported)
 """
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Measure and print; the peak memory of filming is taken before anything is trained."""
+def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Print and yield all figures; the peak memory of filming is taken before anything is trained."""
     found: dict[str, Any] = {"size": f"{WIDTH}x{HEIGHT}", "frames": FRAMES}
     found |= loading(arguments)
     found |= {"clip_seconds": filming(arguments), "filming_peak_mib": round(peak_memory() / 2**20)}
@@ -56,7 +56,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     found["training_peak_mib"] = round(peak_memory() / 2**20)
     for name, value in found.items():
         print(f"{name}: {value}")
-    return found
+    yield found
 
 
 def loading(arguments: argparse.Namespace) -> dict[str, float]:
