@@ -43,9 +43,10 @@ def plan_trajectory(
     what is filmed already counted once (``ledger.py``). ``window``: a turn on the spot (``window.py``).
 
     Clips that meet at a keyframe share its frame and pass it at one velocity. The ends of a clip at a
-    keyframe are that keyframe's camera exactly. Every path keeps in free space (``free_space.py``) or is
-    bent or left out. Where nothing can be filmed (no posed keyframe, a cloud that is empty or that no
-    keyframe sees, nothing to hope for) the trajectory is empty and its notes say why.
+    keyframe are that keyframe's camera exactly. What hopes for most comes first. Every path keeps in free
+    space (``free_space.py``) or is bent or left out. Where nothing can be filmed (no posed keyframe, a
+    cloud that is empty or that no keyframe sees, nothing to hope for) the trajectory is empty and its
+    notes say why.
 
     Args:
         keyframes: in time order; those without a pose are passed over. One is enough for views beyond.
@@ -94,20 +95,21 @@ def _clips(scene: Scene, count: int, notes: list[str]) -> list[_Take]:
 
 
 def _taken(scene: Scene, chosen: list[Choice]) -> list[_Take]:
-    """Put clips in the order of their keyframes; those that follow each other become one smooth path."""
-    between = sorted((each for each in chosen if each[0].between), key=lambda each: each[0].anchors[0])
-    takes: list[_Take] = []
-    run: list[Choice] = []
-    for each in between:
-        if run and run[-1][0].anchors[1] != each[0].anchors[0]:
-            takes += _run(scene, run)
-            run = []
-        run.append(each)
-    takes += _run(scene, run) if run else []
-    for offer, knots in chosen:
+    """Join clips that follow each other; what was chosen first comes first, for time may run out."""
+    first = {offer.anchors[0]: number for number, (offer, _) in enumerate(chosen) if offer.between}
+    ends = {chosen[number][0].anchors[1] for number in first.values()}
+    blocks: list[tuple[int, list[_Take]]] = []
+    for start in (index for index in first if index not in ends):
+        at: int | None = start
+        numbers = []
+        while at in first:
+            numbers.append(first[at])
+            at = chosen[first[at]][0].anchors[1]
+        blocks.append((min(numbers), _run(scene, [chosen[number] for number in numbers])))
+    for number, (offer, knots) in enumerate(chosen):
         if not offer.between:
-            takes.append(_Take("extrapolated", offer.anchors, through(knots)))
-    return takes
+            blocks.append((number, [_Take("extrapolated", offer.anchors, through(knots))]))
+    return [take for _, takes in sorted(blocks, key=lambda block: block[0]) for take in takes]
 
 
 def _run(scene: Scene, run: list[Choice]) -> list[_Take]:
