@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from reconx_ros.config import ReconxConfig
-from reconx_ros.diffusion.synthesis import synthesize
+from reconx_ros.diffusion.synthesis import Studio, references_of
 from reconx_ros.geometry.choose import choose_geometry
 from reconx_ros.geometry.fusion import fuse
 from reconx_ros.geometry.poses.stage import with_poses
@@ -54,7 +54,8 @@ def reconstruct_keyframes(
             estimate.keyframes, config.synthesis.frames, cloud, config.synthesis.plan
         )
     with watch.stage("synthesis"):  # 3: structure-guided view synthesis
-        filmed = synthesize(estimate, cloud, trajectory, config.synthesis, config.device, progress)
+        studio = Studio(config.synthesis, config.device)
+        filmed = studio.film(references_of(estimate), cloud, trajectory, progress)
     with watch.stage("splatting"):  # 4: confidence-aware 3D Gaussian splatting
         gaussians = start if start is not None else initialise(cloud, config.splatting)
         gaussians = grown(gaussians, estimate, config.splatting)

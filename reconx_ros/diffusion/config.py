@@ -51,5 +51,7 @@ class SynthesisConfig(Settings):
     seconds: float = Field(
         60.0, gt=0, description="time budget of all filming; what is done by then is used"
     )
+    live_frames: int = Field(8, ge=0, description="most frames filmed at once for a live map; 0 films none")
+    live_seconds: float = Field(8.0, gt=0, description="time budget of filming for a live map")
     small: SmallConfig = SmallConfig()
     trust: TrustConfig = TrustConfig()

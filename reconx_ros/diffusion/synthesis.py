@@ -1,5 +1,6 @@
 """Step 3 as a whole: choose who films, by what it shows on the run's own keyframes, and let it film."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,45 +43,87 @@ def references_of(estimate: GeometryEstimate) -> list[Reference]:
     return [Reference.of_pointmap(k, points) for k, points in pairs if k.posed and points.known.any()]
 
 
-def synthesize(
-    estimate: GeometryEstimate,
-    cloud: PointCloud,
-    trajectory: Trajectory,
-    config: SynthesisConfig,
-    device: str,
-    progress: Progress,
-) -> Synthesis:
-    """Film ``trajectory``; where that is impossible, nothing is filmed and the report says why.
+class Studio:
+    """Films for one run: loads who may film once, and asks again who is best when the run has grown.
 
     Args:
-        estimate: the views with their pointmaps.
-        cloud: the structure condition.
-        trajectory: cameras to film.
         config: who films.
         device: ``cpu``, ``cuda`` or ``auto``.
-        progress: told about each step; asked whether to stop.
     """
-    references = references_of(estimate)
-    if config.method == "none" or not len(trajectory) or not references:
-        return Synthesis(report={"reason": _why_nothing(config, trajectory)})
-    try:
-        chosen, report = choose(references, config, device, progress)
-        frames = chosen.generate(references, cloud, trajectory, progress)
-    except (SynthesisError, MissingDependencyError) as err:
-        return Synthesis(report={"reason": str(err)})
-    return Synthesis(frames, chosen.name, report)
+
+    def __init__(self, config: SynthesisConfig, device: str) -> None:
+        self.config, self._device = config, device
+        self._loading = threading.Lock()  # a live map loads in a thread of its own
+        self._running: list[Synthesizer] = []
+        self._chosen: tuple[Synthesizer, dict[str, Any]] | None = None
+        self._measured_on = 0
+
+    def load(self) -> None:
+        """Load the synthesizers, which takes seconds; ``film`` does so where it was not done before.
+
+        Raises:
+            SynthesisError: the one that was asked for cannot be loaded.
+            MissingDependencyError: it needs a package that is not installed.
+        """
+        with self._loading:
+            if self._running:
+                return
+            self._running = contenders(self.config, str(choose_device(self._device)))
+
+    def forget(self) -> None:
+        """Ask anew who films: another scene begins."""
+        self._chosen, self._measured_on = None, 0
+
+    def film(
+        self,
+        references: Sequence[Reference],
+        cloud: PointCloud,
+        trajectory: Trajectory,
+        progress: Progress,
+    ) -> Synthesis:
+        """Film ``trajectory``; where that is impossible, nothing is filmed and the report says why.
+
+        Args:
+            references: the views with their depth.
+            cloud: the structure condition.
+            trajectory: cameras to film.
+            progress: told about each step; asked whether to stop.
+        """
+        if self.config.method == "none" or not len(trajectory) or not references:
+            return Synthesis(report={"reason": _why_nothing(self.config, trajectory)})
+        try:
+            self.load()
+            chosen, report = self._choice(references, progress)
+            frames = chosen.generate(references, cloud, trajectory, progress)
+        except (SynthesisError, MissingDependencyError) as err:
+            return Synthesis(report={"reason": str(err)})
+        return Synthesis(frames, chosen.name, report)
+
+    def _choice(
+        self, references: Sequence[Reference], progress: Progress
+    ) -> tuple[Synthesizer, dict[str, Any]]:
+        if self._chosen is None or len(references) >= 2 * self._measured_on:
+            chosen = choose(self._running, references, self.config, progress)
+            if progress.cancelled():
+                return chosen
+            self._chosen, self._measured_on = chosen, len(references)
+        return self._chosen
 
 
 def choose(
-    references: Sequence[Reference], config: SynthesisConfig, device: str, progress: Progress
+    running: Sequence[Synthesizer],
+    references: Sequence[Reference],
+    config: SynthesisConfig,
+    progress: Progress,
 ) -> tuple[Synthesizer, dict[str, Any]]:
     """Return who films, its confidence calibrated on ``references``, and the figures of the contest.
 
-    Raises:
-        SynthesisError: the synthesizer that was asked for cannot be loaded.
-        MissingDependencyError: it needs a package that is not installed.
+    Args:
+        running: who may film; the last one learns nothing.
+        references: the run's own views.
+        config: how much is measured.
+        progress: asked whether to stop.
     """
-    running = contenders(config, str(choose_device(device)))
     if config.trust.keyframes == 0:
         return running[0], {"reason": "trusted without a contest: synthesis.trust.keyframes is 0"}
     if len(references) < 2:
@@ -104,8 +147,9 @@ def _best(trials: Sequence[Trial], least: float) -> int:
 
 
 def _calibrated(chosen: Synthesizer, found: Trial) -> Synthesizer:
-    said, right = np.concatenate(found.confidence), np.concatenate(found.right)
-    return chosen.believed(said, right) if len(right) >= FEWEST_PIXELS else chosen
+    if sum(len(each) for each in found.right) < FEWEST_PIXELS:
+        return chosen
+    return chosen.believed(np.concatenate(found.confidence), np.concatenate(found.right))
 
 
 def _why_nothing(config: SynthesisConfig, trajectory: Trajectory) -> str:

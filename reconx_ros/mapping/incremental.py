@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.config import ReconxConfig
+from reconx_ros.diffusion.synthesis import Synthesis
 from reconx_ros.errors import MapError
 from reconx_ros.geometry.choose import FROM_NEIGHBOURS, ROOMS, choose_method
 from reconx_ros.geometry.fusion import CloudFusion
 from reconx_ros.geometry.protocol import OBSERVED, Geometry, PointCloud, PointMap
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.archive import Archive, RestingSubmap
+from reconx_ros.mapping.imagination import Imagination
 from reconx_ros.mapping.live_gaussians import LiveGaussians
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.mapping.submaps import LOADED, Submaps
@@ -46,6 +48,7 @@ class IncrementalMapper:
 
     def __init__(self, config: ReconxConfig, scratch: Path | None = None) -> None:
         self.config, self._scratch = config, scratch
+        self.imagination = Imagination(config)
         self.reset()
 
     def reset(self) -> None:
@@ -56,6 +59,8 @@ class IncrementalMapper:
         self._waiting: list[str] = []
         self._fusion = CloudFusion(fusion)
         self._gaussians = LiveGaussians(self.config)
+        self.imagination.reset()
+        self._imagined = Synthesis(report={"reason": "nothing was filmed yet"})
         self._submaps = Submaps(self.config.mapping)
         self._archive = Archive(self._scratch, fusion.voxel_size)
         self._groups: dict[str, int] = {}
@@ -115,6 +120,27 @@ class IncrementalMapper:
             self._report = asdict(report)
         return report
 
+    def imagine(self, progress: Progress | None = None) -> int:
+        """Film what no view saw beside the newest keyframes, and train on it from now on.
+
+        What is generated is marked; a keyframe that comes later and measures there replaces it.
+
+        Returns:
+            The number of frames filmed; 0 where that is not wanted, impossible or was interrupted.
+
+        Raises:
+            GeometryError: the keyframes in memory have no depth.
+        """
+        if not self.imagination.wanted or not self._keyframes:
+            return 0
+        with self._watch.stage("synthesis"):
+            room, cloud = self._room(self._keyframes), self._fusion.cloud()
+            made = self.imagination.film(self._keyframes, room, cloud, progress or Silent())
+        with self._watch.stage("splatting"):
+            self._gaussians.imagine(made.frames, self._groups[self._keyframes[-1].name])
+        self._imagined = made
+        return len(made.frames)
+
     def snapshot(self, whole: bool = True) -> Reconstruction | None:
         """Return the map as it is now, or ``None`` before the first keyframe.
 
@@ -127,7 +153,14 @@ class IncrementalMapper:
         live = self._gaussians.snapshot()
         if live is None:
             return None
-        report = {"seconds": dict(self._watch.seconds), "optimisation": self._report, "partial": False}
+        report = {
+            "seconds": dict(self._watch.seconds),
+            "optimisation": self._report,
+            "partial": False,
+            "synthesizer": self._imagined.name,
+            "synthesis": self._imagined.report,
+            "generated_frames": len(self._imagined.frames),
+        }
         near = Reconstruction(
             live[0], self._fusion.cloud(), tuple(self._keyframes), self._metric, live[1], report
         )
@@ -219,6 +252,7 @@ class IncrementalMapper:
             if len(new):
                 self._gaussians.add(initialise(new, self.config.splatting), group)
             view = observed_view(keyframe, pointmap)
+            self._gaussians.replace_imagined(view)
             self._gaussians.add_view(keyframe.name, view)
             self._gaussians.prune()
             self._gaussians.fill(keyframe, view.depth, group)

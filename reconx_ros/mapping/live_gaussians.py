@@ -1,20 +1,30 @@
 """The optimiser with names on its rows: Gaussians keep an id for life and belong to a submap."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.config import ReconxConfig
+from reconx_ros.diffusion.protocol import GeneratedFrame
+from reconx_ros.geometry.protocol import GENERATED
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.progress import Progress
 from reconx_ros.splatting.appearance import Appearance
 from reconx_ros.splatting.gaussians import GaussianMap
-from reconx_ros.splatting.grow import unexplained
+from reconx_ros.splatting.grow import imagined, unexplained
 from reconx_ros.splatting.optimise import GaussianOptimiser
+from reconx_ros.splatting.prune import relative_depth
 from reconx_ros.splatting.report import OptimisationReport
 from reconx_ros.splatting.view import TrainingView
+from reconx_ros.splatting.views import generated_views
+
+IMAGINED = "imagined"
+"""What generated frames are called among the views; no keyframe has this name, they are numbered."""
+
+BEHIND = 0.1
+"""Share of a measured depth up to which a Gaussian belongs to that surface."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +107,45 @@ class LiveGaussians:
             now = self._optimiser.gaussians(evidence_views=0)
             self.add(unexplained(now, keyframe, depth, self._config.splatting), group)
 
+    def imagine(self, frames: Sequence[GeneratedFrame], group: int) -> int:
+        """Add what generated frames show and no view saw, and train on them; return how many Gaussians.
+
+        Frames of an earlier call are no longer trained on; what came of them stays.
+
+        Args:
+            frames: generated.
+            group: the submap they belong to.
+        """
+        if self._optimiser is None or not frames:
+            return 0
+        self.forget_frames()
+        now = self._optimiser.gaussians(evidence_views=0)
+        grown = imagined(now, frames, self._config.splatting)
+        new = grown.select(np.arange(len(now), len(grown)))
+        self.add(new, group)
+        for view in generated_views(frames, self._config.splatting):
+            self.add_view(IMAGINED, view)
+        return len(new)
+
+    def forget_frames(self) -> None:
+        """Stop training on generated frames."""
+        if self._optimiser is not None and IMAGINED in self._views:
+            staying = [view for view, name in enumerate(self._views) if name != IMAGINED]
+            self._optimiser.keep_views(staying)
+            self._views = [self._views[view] for view in staying]
+
+    def replace_imagined(self, view: TrainingView) -> int:
+        """Remove what was generated where ``view`` has measured; return how many Gaussians.
+
+        Observed beats generated: whatever was imagined at or in front of a surface that is measured now
+        makes room for it. What lies behind that surface stays.
+        """
+        if self._optimiser is None:
+            return 0
+        now = self._optimiser.gaussians(evidence_views=0)
+        ratio = relative_depth(now.means, view.camera, view.depth)
+        return self.remove((now.provenance == GENERATED) & (ratio < 1 + BEHIND))
+
     def prune(self) -> None:
         """Remove degenerate Gaussians and those that the latest views contradict."""
         if self._optimiser is not None:
@@ -120,6 +169,8 @@ class LiveGaussians:
             motions: by submap.
             groups: the submap of each view.
         """
+        if motions:
+            self.forget_frames()  # they were filmed from where the keyframes are no longer
         for group, motion in motions.items():
             views = [view for view, name in enumerate(self._views) if groups.get(name) == group]
             if self._optimiser is not None:

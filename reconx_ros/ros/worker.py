@@ -114,6 +114,7 @@ class MapWorker:
         self._epoch, self._keyframes, self._loaded = 0, 0, False
         self._paused = self._stopped = self._changed = False
         self._steps_left = 0
+        self._to_imagine = False
         self._published = -float("inf")
         self._camera_frame = ""
 
@@ -139,10 +140,14 @@ class MapWorker:
         self._check_output()
         self._guard("warming up", partial(warm_up, self._begin.config))
         self._send(Ready(os.getpid()))
+        self._mapper.imagination.load_soon()
         while not self._stopped:
             self._serve()
-            if not self._stopped and self._steps_left > 0 and not self._paused:
-                self._guard("refining", self._refine)
+            if not self._stopped and not self._paused:
+                if self._steps_left > 0:
+                    self._guard("refining", self._refine)
+                elif self._to_imagine:
+                    self._guard("filming", self._imagine)
             self._guard("publishing", self._publish_when_due)
 
     @property
@@ -161,7 +166,7 @@ class MapWorker:
         After each keyframe the map has its turn: a stream of keyframes never keeps it from being
         refined and published.
         """
-        idle = self._paused or self._steps_left <= 0
+        idle = self._paused or (self._steps_left <= 0 and not self._to_imagine)
         if idle and not self._changed and self.inbox.empty():
             self.tell("", 0.0)
         wait = None if idle and not self._changed else 0.1 if idle else 0.0
@@ -231,6 +236,7 @@ class MapWorker:
         self._camera_frame = camera_frame
         self._changed = True
         self._steps_left = self._begin.config.splatting.steps
+        self._to_imagine = self._mapper.imagination.wanted
 
     def _correct(self, command: Correct) -> None:
         moved = self._mapper.correct(dict(zip(command.names, command.poses, strict=True)))
@@ -249,7 +255,7 @@ class MapWorker:
         self._mapper.reset()
         self._replies.resend()
         self._epoch, self._keyframes, self._steps_left = epoch, 0, 0
-        self._changed = self._loaded = False
+        self._changed = self._loaded = self._to_imagine = False
         self._published = -float("inf")
 
     def _refine(self) -> None:
@@ -259,6 +265,17 @@ class MapWorker:
         else:
             self._steps_left -= report.steps
             self._changed = self._changed or report.steps > 0
+
+    def _imagine(self) -> None:
+        """Film when the observed map is done and nothing waits; what is generated is then refined too."""
+        self._to_imagine = False
+        self.tell("synthesis", 0.0)
+        frames = self._mapper.imagine(Slice(self))
+        if not frames and (self.urgent or not self.inbox.empty()):
+            self._to_imagine = True  # interrupted: again, when there is time
+        elif frames:
+            self._steps_left = self._begin.config.splatting.steps // 4
+            self._changed = True
 
     def _publish_when_due(self) -> None:
         due = time.monotonic() - self._published >= self._begin.update_period_s

@@ -80,14 +80,14 @@ def floaters(gaussians: GaussianMap, views: Iterable[tuple[Camera, Floats]]) -> 
     against = np.zeros(len(gaussians), np.int32)
     support = np.zeros_like(against)
     for camera, depth in views:
-        ratio = _relative_depth(gaussians.means, camera, depth)
+        ratio = relative_depth(gaussians.means, camera, depth)
         against += ratio < 1 - FREE
         support += np.abs(ratio - 1) <= FREE
     needed = np.where(gaussians.provenance == GENERATED, 1, 2)
     return np.asarray((against >= needed) & (against > support), np.bool_)
 
 
-def _relative_depth(means: Floats, camera: Camera, depth: Floats) -> NDArray[np.float64]:
+def relative_depth(means: Floats, camera: Camera, depth: Floats) -> NDArray[np.float64]:
     """Return depth over measured depth [N] of points [N, 3]; NaN where not in view or not measured."""
     pixels, z = camera.project(means.astype(np.float64))
     column, row = np.rint(np.where(np.isfinite(pixels), pixels, -1).clip(-1, 1e6)).astype(np.int64).T

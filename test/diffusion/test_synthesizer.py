@@ -10,6 +10,7 @@ import torch
 
 from reconx_ros.camera import Camera
 from reconx_ros.diffusion import reliability
+from reconx_ros.diffusion.choose import contenders
 from reconx_ros.diffusion.config import SmallConfig, SynthesisConfig, TrustConfig
 from reconx_ros.diffusion.reliability import Reliability
 from reconx_ros.diffusion.small.export import export
@@ -18,10 +19,10 @@ from reconx_ros.diffusion.small.names import CURVES
 from reconx_ros.diffusion.small.pipeline import ReconxPipeline
 from reconx_ros.diffusion.small.points import PointEncoder
 from reconx_ros.diffusion.small.synthesizer import WEIGHTS, SmallSynthesizer
-from reconx_ros.diffusion.synthesis import choose, synthesize
+from reconx_ros.diffusion.synthesis import Studio, choose
 from reconx_ros.diffusion.trust import cloud_of, trial
 from reconx_ros.errors import SynthesisError
-from reconx_ros.geometry.protocol import GeometryEstimate, PointCloud
+from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.progress import Silent
 from reconx_ros.simulation.clips import ClipConfig, sample_clip
 from reconx_ros.structure.reference import Reference
@@ -203,24 +204,41 @@ def test_the_trial_measures_holes_and_covered_pixels(config: SmallConfig, views:
 def test_a_prior_that_helps_nothing_here_is_not_used(config: SmallConfig, views: list[Reference]) -> None:
     auto = SynthesisConfig(small=config, trust=TrustConfig(keyframes=4))
     # Random weights make every hole worse than the fill they start from.
-    chosen, report = choose(views, auto, "cpu", Silent())
+    running = contenders(auto, "cpu")
+    chosen, report = choose(running, views, auto, Silent())
     assert chosen.name == "push-pull"
     assert set(report["contest"]) == {"small", "push-pull"}
-    fixed, _ = choose(views, auto.model_copy(update={"method": "small"}), "cpu", Silent())
+    fixed, _ = choose(contenders(auto.model_copy(update={"method": "small"}), "cpu"), views, auto, Silent())
     assert fixed.name == "small"
-    nobody, why = choose(views[:1], auto, "cpu", Silent())
+    nobody, why = choose(running, views[:1], auto, Silent())
     assert nobody.name == "none"
     assert "one view" in why["reason"]
 
 
-def test_what_cannot_be_filmed_leaves_the_observed_map_and_says_why(tmp_path: Path) -> None:
-    nothing = GeometryEstimate((), (), True)
-    config = SynthesisConfig(small=SmallConfig(weights=tmp_path))
-    empty = cloud_of_nothing()
-    done = synthesize(nothing, empty, Trajectory(()), config, "cpu", Silent())
-    assert done.frames == ()
-    assert done.name == "none"
-    assert "no path" in done.report["reason"]
+def test_a_studio_asks_again_when_the_run_has_grown(config: SmallConfig, views: list[Reference]) -> None:
+    studio = Studio(SynthesisConfig(small=config, trust=TrustConfig(keyframes=2)), "cpu")
+    path = Trajectory((views[2].camera,))
+    first = studio.film(views[:2], cloud_of(views[:2]), path, Silent())
+    second = studio.film(views[:3], cloud_of(views[:3]), path, Silent())
+    third = studio.film(views, cloud_of(views), path, Silent())
+    assert len(first.frames) == len(second.frames) == len(third.frames) == 1
+    assert first.report is second.report
+    assert third.report is not first.report
+
+
+def test_what_cannot_be_filmed_leaves_the_observed_map_and_says_why(
+    tmp_path: Path, views: list[Reference]
+) -> None:
+    studio = Studio(SynthesisConfig(small=SmallConfig(weights=tmp_path)), "cpu")
+    for references, path, reason in (
+        (views[:2], Trajectory(()), "no path"),
+        ([], Trajectory((views[2].camera,)), "no view with depth"),
+        (views[:2], Trajectory((views[2].camera,)), "no readable small model"),
+    ):
+        done = studio.film(references, cloud_of_nothing(), path, Silent())
+        assert done.frames == ()
+        assert done.name == "none"
+        assert reason in done.report["reason"]
 
 
 def cloud_of_nothing() -> PointCloud:
