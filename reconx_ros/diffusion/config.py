@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from reconx_ros.diffusion.wan.config import WanConfig
 from reconx_ros.settings import Settings
 from reconx_ros.structure.config import PlanConfig
 
@@ -54,4 +55,5 @@ class SynthesisConfig(Settings):
     live_frames: int = Field(8, ge=0, description="most frames filmed at once for a live map; 0 films none")
     live_seconds: float = Field(8.0, gt=0, description="time budget of filming for a live map")
     small: SmallConfig = SmallConfig()
+    wan: WanConfig = WanConfig()
     trust: TrustConfig = TrustConfig()

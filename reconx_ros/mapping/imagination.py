@@ -4,8 +4,6 @@ import contextlib
 import threading
 from collections.abc import Sequence
 
-import numpy as np
-
 from reconx_ros.config import ReconxConfig
 from reconx_ros.diffusion.synthesis import Studio, Synthesis, references_of
 from reconx_ros.errors import ReconxError
@@ -13,7 +11,6 @@ from reconx_ros.geometry.protocol import Geometry, PointCloud
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.progress import Progress, Silent
 from reconx_ros.structure.plan import plan_trajectory
-from reconx_ros.structure.trajectory import Trajectory
 
 NEWEST = 6
 """Keyframes that are filmed from."""
@@ -68,15 +65,6 @@ class Imagination:
         """
         newest = range(max(0, len(keyframes) - NEWEST), len(keyframes))
         estimate = room.estimate(keyframes, Silent(), only=list(newest))
-        planned = plan_trajectory(estimate.keyframes, self._config.live_frames, cloud)
-        some = _spread(planned, self._config.live_frames)
-        done = self._studio.film(references_of(estimate), cloud, some, progress)
+        path = plan_trajectory(estimate.keyframes, self._config.live_frames, cloud, self._config.plan)
+        done = self._studio.film(references_of(estimate), cloud, path, progress)
         return Synthesis(report={"reason": "interrupted"}) if progress.cancelled() else done
-
-
-def _spread(planned: Trajectory, count: int) -> Trajectory:
-    """Return at most ``count`` cameras of a trajectory, evenly spread."""
-    if len(planned) <= count:
-        return planned
-    rows = np.linspace(0, len(planned) - 1, count + 2).round().astype(int)[1:-1]
-    return Trajectory(tuple(planned.cameras[row] for row in rows))

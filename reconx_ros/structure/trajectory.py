@@ -76,3 +76,10 @@ class Trajectory:
     def anchors(self) -> tuple[Anchors, ...]:
         """For each clip, the keyframes its first and last frame coincide with."""
         return tuple(clip.anchors for clip in self.clips)
+
+
+def takes_of(trajectory: Trajectory) -> list[tuple[int, int]]:
+    """Return first frame and one past the last of each clip; one clip where the trajectory names none."""
+    if not trajectory.clips:
+        return [(0, len(trajectory))] if len(trajectory) else []
+    return [(clip.start, clip.stop) for clip in trajectory.clips]

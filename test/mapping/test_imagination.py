@@ -1,6 +1,5 @@
 """What a live map imagines is marked, makes room for what is measured, and is never in the way."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
 from reconx_ros.diffusion.config import SmallConfig
+from reconx_ros.diffusion.exact import exact
 from reconx_ros.diffusion.protocol import GeneratedFrame
 from reconx_ros.diffusion.reliability import Floats, Reliability, load
 from reconx_ros.diffusion.small.names import CURVES, FILL, SMALL
@@ -23,7 +24,7 @@ from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.progress import Progress
 from reconx_ros.structure.nearest import showing
 from reconx_ros.structure.reference import Reference
-from reconx_ros.structure.trajectory import Trajectory
+from reconx_ros.structure.trajectory import Trajectory, takes_of
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "reconx-small"
 
@@ -80,16 +81,18 @@ class SmallSynthesizer:
         trajectory: Trajectory,
         progress: Progress,
     ) -> tuple[GeneratedFrame, ...]:
-        """Film ``trajectory``, a window at a time; see ``protocol.Synthesizer``."""
-        frames: list[GeneratedFrame] = []
+        """Film ``trajectory``, clip by clip; see ``protocol.Synthesizer``."""
+        frames: dict[int, GeneratedFrame] = {}
         end = monotonic() + self.seconds
-        for start in range(0, len(trajectory), self.config.window):
-            cameras = trajectory.cameras[start : start + self.config.window]
+        for start, stop in takes_of(trajectory):
             if progress.cancelled() or monotonic() > end:
                 break
-            frames += self._film(references, cloud, cameras, lambda: not progress.cancelled())
-            progress.update("synthesis", min(start + self.config.window, len(trajectory)), len(trajectory))
-        return tuple(frames)
+            cameras = trajectory.cameras[start:stop]
+            made = self._film(references, cloud, cameras, lambda: not progress.cancelled())
+            for number, frame in enumerate(made, start):
+                frames.setdefault(number, frame)
+            progress.update("synthesis", stop, len(trajectory))
+        return tuple(frames[number] for number in sorted(frames))
 
     def _film(
         self,
@@ -121,7 +124,10 @@ class SmallSynthesizer:
             size = f"{small[0].width}x{small[0].height}"
             raise SynthesisError(f"out of memory filming at {size}: lower synthesis.small.width") from err
         curve = self.curves[self.name]
-        return [] if made is None else [_frame(made, at, camera, curve) for at, camera in enumerate(small)]
+        if made is None:
+            return []
+        frames = [_frame(made, at, camera, curve) for at, camera in enumerate(small)]
+        return [exact(frame, near) for frame in frames]
 
 
 def load_pipeline(folder: Path) -> ReconxPipeline:

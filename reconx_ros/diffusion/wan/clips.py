@@ -6,7 +6,6 @@ from math import sqrt
 
 from reconx_ros.camera import Camera
 from reconx_ros.diffusion.wan.config import TIME_STRIDE
-from reconx_ros.structure.trajectory import Trajectory
 
 MULTIPLE = 16
 """Pixels: 8 of the VAE times a patch of 2."""
@@ -67,10 +66,3 @@ def film_size(camera: Camera, pixels: int) -> tuple[int, int]:
 def _whole(frames: int) -> int:
     """Return the least 4k + 1 that is at least ``frames``."""
     return -(-(frames - 1) // TIME_STRIDE) * TIME_STRIDE + 1
-
-
-def takes_of(trajectory: Trajectory) -> list[tuple[int, int]]:
-    """Return first frame and one past the last of each clip; one clip where the trajectory names none."""
-    if not trajectory.clips:
-        return [(0, len(trajectory))] if len(trajectory) else []
-    return [(clip.start, clip.stop) for clip in trajectory.clips]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from reconx_ros.camera import Camera
 from reconx_ros.diffusion.protocol import GeneratedFrame
-from reconx_ros.diffusion.wan.clips import Window, film_size, padded, takes_of, windows
+from reconx_ros.diffusion.wan.clips import Window, film_size, padded, windows
 from reconx_ros.diffusion.wan.conditions import Conditions, conditions
 from reconx_ros.diffusion.wan.config import WanConfig
 from reconx_ros.diffusion.wan.doubt import provisional_curve
@@ -27,7 +27,7 @@ from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.progress import Progress
 from reconx_ros.structure.nearest import showing
 from reconx_ros.structure.reference import Reference
-from reconx_ros.structure.trajectory import Trajectory
+from reconx_ros.structure.trajectory import Trajectory, takes_of
 
 Floats = NDArray[np.float32]
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from reconx_ros.camera import Camera
-from reconx_ros.diffusion.wan.clips import film_size, padded, takes_of, windows
+from reconx_ros.diffusion.wan.clips import film_size, padded, windows
 from reconx_ros.diffusion.wan.config import WanConfig
-from reconx_ros.structure.trajectory import Trajectory
+from reconx_ros.structure.trajectory import Trajectory, takes_of
 
 from .tiny import camera, clip
 
