@@ -63,6 +63,7 @@ def reconstruct_keyframes(
         optimiser = GaussianOptimiser(gaussians, config.splatting, config.device)
         optimiser.add_views([*observed_views(estimate), *generated_views(filmed.frames, config.splatting)])
         optimiser.add_views(reprojected_views(estimate, config.splatting))
+        optimiser.prune()
         optimisation = optimiser.run(progress=progress)
         optimiser.prune()
     report = {

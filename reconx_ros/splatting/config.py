@@ -79,7 +79,7 @@ class SplattingConfig(Settings):
     pseudo_until: int = Field(6, ge=0, description="most real views with which reprojected ones still help")
     pseudo_weight: float = Field(0.3, ge=0, le=1, description="weight of their most certain pixels")
     generated_share: float = Field(
-        0.5, ge=0, le=1, description="largest share of the steps that go to generated views"
+        0.15, ge=0, le=1, description="largest share of the steps that go to generated views"
     )
     generated_confidence: Literal["pixel", "uniform"] = Field(
         "pixel", description="trust in a generated pixel: what its synthesizer says, or 1 (an ablation)"
