@@ -11,6 +11,10 @@ def contenders(config: SynthesisConfig, device: str) -> list[Synthesizer]:
 
     ``auto`` has Wan-VACE run too where ``config.wan.model`` is a folder on this machine.
 
+    Args:
+        config: who may film.
+        device: ``cpu`` or ``cuda``.
+
     Raises:
         SynthesisError: weights that were asked for cannot be loaded.
         MissingDependencyError: Wan-VACE needs a package that is not installed.

@@ -36,6 +36,20 @@ class Synthesis:
     name: str = NoSynthesis.name
     report: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def summary(self) -> str:
+        """One line for a person: who filmed how much, and what was measured of it, or why nothing."""
+        if not self.frames:
+            return f"{self.name}: {self.report.get('reason', 'no frames')}"
+        contest = self.report.get("contest", {})
+        rows = [
+            f"{name} {row['holes_db']:.1f} dB"
+            for name, row in contest.items()
+            if row["holes_db"] is not None
+        ]
+        measured = f"; in holes of left-out keyframes: {', '.join(rows)}" if rows else ""
+        return f"{self.name}: {len(self.frames)} frames{measured}"
+
 
 def references_of(estimate: GeometryEstimate) -> list[Reference]:
     """Return the posed views whose depth is known somewhere."""

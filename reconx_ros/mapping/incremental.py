@@ -160,6 +160,7 @@ class IncrementalMapper:
             "synthesizer": self._imagined.name,
             "synthesis": self._imagined.report,
             "generated_frames": len(self._imagined.frames),
+            "synthesis_summary": self._imagined.summary,
         }
         near = Reconstruction(
             live[0], self._fusion.cloud(), tuple(self._keyframes), self._metric, live[1], report

@@ -31,6 +31,7 @@ ARGUMENTS: Mapping[str, tuple[str, str]] = {
     "base_frame": ("", "Child frame of odometry messages that name none."),
     "preset": ("", "fast, balanced or quality."),
     "config_file": ("", "YAML file of stage settings over the preset."),
+    "synthesizer": ("", "Who films what no camera saw: auto, small, push-pull, wan-vace or none."),
     "output": ("", "Folder maps are saved to."),
     "worker": ("", "onboard, or offboard with worker.launch.py on the other machine."),
     "link_bandwidth": ("", "Mbit/s at most to an offboard worker."),
@@ -86,7 +87,16 @@ CAMERAS: Mapping[str, Mapping[str, str]] = {
 }
 """Topics as camera drivers name them; what is given on the command line wins."""
 
-_PARAMETERS = ("map_frame", "odom_frame", "base_frame", "preset", "config_file", "output", "worker")
+_PARAMETERS = (
+    "map_frame",
+    "odom_frame",
+    "base_frame",
+    "preset",
+    "config_file",
+    "synthesizer",
+    "output",
+    "worker",
+)
 
 
 def parameter_overrides(arguments: Mapping[str, str]) -> dict[str, str | bool | float]:

@@ -220,6 +220,7 @@ class MapUpdate:
         preview: [H, W, 3] uint8 RGB, the map seen from the newest keyframe, ``None`` without one.
         preview_frame: optical frame of that keyframe.
         submaps: number of submaps, and of those that rest on disk.
+        synthesis: who filmed what no view saw, and how well it does here, or why nobody did.
     """
 
     epoch: int
@@ -231,6 +232,7 @@ class MapUpdate:
     preview: NDArray[np.uint8] | None = None
     preview_frame: str = ""
     submaps: tuple[int, int] = (0, 0)
+    synthesis: str = ""
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,7 @@ class ReplyReader:
             np.ascontiguousarray(preview[0]) if preview else None,
             values["preview_frame"],
             (int(values["submaps"][0]), int(values["submaps"][1])),
+            str(values["synthesis"]),
         )
 
 
@@ -154,6 +155,7 @@ def _map_messages(update: MapUpdate) -> Iterator[WorkerReply]:
             "seconds": update.seconds,
             "preview_frame": update.preview_frame,
             "submaps": update.submaps,
+            "synthesis": update.synthesis,
         }
     )
     last = _rows_message(values, points, gaussians, parts - 1)

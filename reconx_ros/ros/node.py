@@ -100,7 +100,7 @@ class ReconxNode(LifecycleNode):
     def _configure(self) -> None:
         self.values = read(self)
         file = Path(self.values.config_file).expanduser() if self.values.config_file else None
-        config = load_config(self.values.preset, file)
+        config = load_config(self.values.preset, file, self.values.overrides)
         self.session = Session(self, self.values, config)
         self._served = Services(self, self.session)
         keeper = "tf2_ros" if has_tf2() else "a tree of our own (tf2_ros is not installed)"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from reconx_ros.config import PRESETS
+from reconx_ros.diffusion.config import Method
 from reconx_ros.errors import ConfigError
 from reconx_ros.ros.qos import INPUT_QOS
 
@@ -83,6 +84,12 @@ SPECS = (
     Spec("max_pose_gap", 0.5, "Seconds between two poses over which is still interpolated.", 0.0, 10.0),
     Spec("preset", "fast", "Quality of the map against time.", choices=PRESETS),
     Spec("config_file", "", "YAML file of stage settings over the preset; empty: none."),
+    Spec(
+        "synthesizer",
+        "",
+        "Who films what no camera saw; empty: as preset and config_file say.",
+        choices=("", *get_args(Method)),
+    ),
     Spec("output", "", "Folder maps are saved to; empty: a new one in $ROS_HOME/reconx (~/.ros/reconx)."),
     Spec("journal", True, "Write keyframes to the output folder first, so that a crash loses none."),
     Spec("resume", True, "Go on with the unfinished run that the output folder holds."),
@@ -133,6 +140,7 @@ class Parameters:
     max_pose_gap: float
     preset: str
     config_file: str
+    synthesizer: str
     output: str
     journal: bool
     resume: bool
@@ -165,6 +173,11 @@ class Parameters:
         """Return what holds for a camera: its own block, or what holds for all."""
         own = CameraParameters(self.image_transport, self.depth_transport, self.depth_mode, self.slop)
         return self.blocks.get(camera, own)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """Settings of stages that parameters set, over preset and ``config_file``."""
+        return {"synthesis": {"method": self.synthesizer}} if self.synthesizer else {}
 
     @property
     def output_folder(self) -> Path:

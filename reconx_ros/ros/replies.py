@@ -71,6 +71,7 @@ def map_update(
         _preview(snapshot),
         camera_frame,
         submaps,
+        str(snapshot.report.get("synthesis_summary", "")),
     )
 
 

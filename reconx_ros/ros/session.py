@@ -175,7 +175,9 @@ class Session:
             ConfigError: the preset is unknown.
         """
         file = Path(self._parameters.config_file).expanduser() if self._parameters.config_file else None
-        overrides = {"splatting": {"steps": goal.steps}} if goal.steps else None
+        overrides = self._parameters.overrides
+        if goal.steps:
+            overrides = {**overrides, "splatting": {"steps": goal.steps}}
         config = load_config(goal.preset or self._parameters.preset, file, overrides)
         folder = Path(goal.output).expanduser().absolute() if goal.output else self.folder
         source = Path(goal.source).expanduser().absolute() if goal.source else None

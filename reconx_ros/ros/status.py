@@ -37,6 +37,7 @@ class MapState:
     worker_memory: int = 0
     gpu_memory: int = 0
     submaps: tuple[int, int] = (0, 0)
+    synthesis: str = ""
     corrections: int = 0
     taken: int = 0
     _spent: dict[str, float] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class MapState:
         self.version += 1
         self.keyframes, self.loss = len(update.views), update.loss
         self.points, self.gaussians = update.points.count, update.gaussians.count
+        self.synthesis = update.synthesis
         before, self._spent, self.submaps = self._spent, update.seconds, update.submaps
         self.seconds = {stage: _since(before.get(stage, 0.0), now) for stage, now in self._spent.items()}
 
@@ -64,6 +66,7 @@ class MapState:
         """Forget the map; the version goes on counting."""
         self.keyframes = self.points = self.gaussians = 0
         self.loss, self.seconds, self._spent, self.submaps = None, {}, {}, (0, 0)
+        self.synthesis = ""
 
 
 def _since(before: float, now: float) -> float:
@@ -166,6 +169,7 @@ def map_status(state: MapState, world: str, now_ns: int) -> MapStatus:
     status.memory_bytes, status.worker_memory_bytes = memory_bytes(), state.worker_memory
     status.gpu_memory_bytes, status.corrections = state.gpu_memory, state.corrections
     status.submaps, status.submaps_on_disk = state.submaps
+    status.synthesis = state.synthesis
     return status
 
 
@@ -193,6 +197,7 @@ def diagnostics(status: MapStatus, name: str) -> DiagnosticArray:
         "map version": status.map_version,
         "loss": f"{status.loss:.4f}",
         "submaps": f"{status.submaps}, of which {status.submaps_on_disk} on disk and not published",
+        "synthesis": status.synthesis or "none yet",
         "corrections": status.corrections,
         "keyframe rate (Hz)": f"{status.keyframe_rate_hz:.2f}",
         "map rate (Hz)": f"{status.map_rate_hz:.2f}",
