@@ -22,7 +22,7 @@ TOLERANCES = {
     ("rot_x", "rot_y", "rot_z", "rot_w"): 5e-3,
     ("f_dc_", "f_rest_"): 0.01,
 }
-"""Changes smaller than this are not sent: half a millimetre, a third of a grey level, half a degree."""
+"""Changes smaller than this are not sent: half a millimetre, less than a grey level, half a degree."""
 
 SCALE_TOLERANCE = 0.02
 """Share by which a scale has to change to be sent."""

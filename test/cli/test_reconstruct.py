@@ -11,10 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
+from reconx_ros.mapping.field_file import read_field
 from reconx_ros.mapping.folder import load, load_map
+from reconx_ros.sources.nerfstudio import load_cameras
 
 RECONX = [sys.executable, "-m", "reconx_ros.cli.main"]
 QUICK = ["--preset", "fast", "--steps", "20"]
+FIELD = ["--distance-field", "0.1"]
 
 
 def reconx(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -25,7 +28,7 @@ def reconx(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def finished(small_bag: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished reconstruction."""
     folder = tmp_path_factory.mktemp("run")
-    done = reconx("reconstruct", small_bag, "-o", folder, "--views", "0,3,6", *QUICK)
+    done = reconx("reconstruct", small_bag, "-o", folder, "--views", "0,3,6", *QUICK, *FIELD)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -38,6 +41,21 @@ def test_a_recording_becomes_a_run_folder(finished: Path) -> None:
     assert report["optimisation"]["steps"] == 20
     assert report["partial"] is False
     assert len(load_map(finished)) == report["gaussians"] > 1000
+
+
+def test_a_distance_field_says_where_the_cameras_could_go(finished: Path) -> None:
+    field = read_field(finished / "distance_field.npz")
+    assert field.voxel_size == 0.1
+    counts = {kind: int((field.occupancy == kind).sum()) for kind in (0, 100)}
+    assert counts[0] > 500
+    assert counts[100] > 500
+    told = json.loads((finished / "report.json").read_text())["distance_field"]
+    assert told == {"voxel_size": 0.1, "free": counts[0], "occupied": counts[100]}
+    for _, camera in load_cameras(finished / "cameras.json"):  # what is before a camera is free
+        ahead = camera.centre + 0.4 * camera.world_from_camera[:3, 2]
+        index = tuple(np.floor((ahead - field.origin) / field.voxel_size).astype(int))
+        assert field.occupancy[index] == 0
+        assert field.distance[index] > 0.1
 
 
 def test_rendered_pictures_are_named_and_sized_like_the_cameras(finished: Path, tmp_path: Path) -> None:
