@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from reconx_ros.diffusion.trust import trial
 from reconx_ros.diffusion.wan.structure_branch import StructureBranch
 from reconx_ros.diffusion.wan.structure_weights import save_structure
 from reconx_ros.diffusion.wan.synthesizer import WanVaceSynthesizer
@@ -106,6 +107,7 @@ def test_nothing_is_filmed_where_no_view_shows_anything(synthesizer: WanVaceSynt
     away = Trajectory(tuple(each.moved(behind @ each.world_from_camera) for each in path.cameras))
     assert synthesizer.generate(references, nowhere(cloud), away, Silent()) == ()
     assert synthesizer.generate(references, cloud, Trajectory(()), Silent()) == ()
+    assert synthesizer.generate([], cloud, path, Silent()) == ()
 
 
 def test_stopped_it_returns_the_windows_that_are_complete(synthesizer: WanVaceSynthesizer) -> None:
@@ -168,6 +170,15 @@ def test_structure_weights_change_what_is_filmed(
         images.append(frames[2].image)
     assert np.array_equal(images[0], plain.image)
     assert not np.array_equal(images[1], plain.image)
+
+
+def test_a_contest_can_measure_it(synthesizer: WanVaceSynthesizer) -> None:
+    path = scene(5)[2]
+    views = [reference(path.cameras[number]) for number in (0, 2, 4)]
+    found = trial(synthesizer, views, 3, Silent())
+    assert np.isfinite(found.covered_db).all()
+    assert len(found.covered_db) == 3
+    assert min(found.covered_db) > 20  # the render is put back
 
 
 def overflowing(folder: Path, to: Path, times: float) -> Path:
