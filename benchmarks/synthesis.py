@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--most", type=int, default=80, help="of these clips, the first so many")
     made.add_argument("--real", type=Path, help="recording with poses and depth")
     made.add_argument("--rooms", type=int, default=2, help="procedural rooms to walk through")
+    made.add_argument("--steps", default="4,10", help="of the samplers beside the mean")
     made.add_argument("--sheet", type=Path, help="PNG of a contact sheet")
     made.add_argument("--data", type=Path, help="folder with redkitchen_bag, fern and fox")
     made.add_argument("--output", type=Path, help="folder of the maps' figures and pictures")

@@ -35,7 +35,6 @@ from reconx_ros.simulation.clips import Clip
 from reconx_ros.simulation.simulate import simulate
 from reconx_ros.viewer.png import write_png
 
-STEPS = (4, 10)
 AGAINST = {"holes": "push-pull", "covered": "push-pull-blur"}
 FRAMES, EVERY = 3, 3
 ROOM_FRAMES = 90
@@ -49,11 +48,12 @@ Measured = tuple[Outcome, Figures, Rows | None]
 def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield the figures of every set, print tables, write the contact sheet where asked."""
     pipeline = load_pipeline(arguments.weights)
+    steps = tuple(int(part) for part in arguments.steps.split(","))
     sheet: list[NDArray[np.float32]] = []
     for name, clips in sets(arguments):
         outcomes: list[Measured] = []
         for number, (each, clip) in enumerate(clips):
-            outcomes.append(judged(pipeline, each, clip))
+            outcomes.append(judged(pipeline, steps, each, clip))
             if arguments.sheet and number % max(1, len(clips) // SHOWN) == 0:
                 sheet.append(contact_sheet(outcomes[-1][0], unpack([each]).truth, number % FRAMES, COLUMNS))
         found = summary(outcomes)
@@ -87,11 +87,11 @@ def recorded(source: Path, kind: str, size: tuple[int, int]) -> list[tuple[Recor
     return [(record(clip), clip) for clip in real_clips(source, kind, size, FRAMES, EVERY)]
 
 
-def judged(pipeline: ReconxPipeline, each: Record, clip: Clip | None) -> Measured:
+def judged(pipeline: ReconxPipeline, steps: tuple[int, ...], each: Record, clip: Clip | None) -> Measured:
     """Let every contender predict one clip, and measure it."""
     example = unpack([each])
     encoder = pipeline.structure_encoder
-    ways = ways_of(pipeline.model, STEPS, encoder is not None)
+    ways = ways_of(pipeline.model, steps, encoder is not None)
     outcome = contest(pipeline.model, example, encoder, ways)
     steady = None if clip is None else unsteadiness(outcome, clip)
     return outcome, figures_of(outcome, example.truth), steady
