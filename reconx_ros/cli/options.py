@@ -29,6 +29,11 @@ def config_options(command: Command) -> Command:
                 type=click.Choice(["auto", "small", "push-pull", "wan-vace", "none"]),
                 help="Who films the unseen.",
             ),
+            click.option(
+                "--adapt",
+                type=click.FloatRange(min=0),
+                help="Seconds to train the small model on the run's own keyframes first.",
+            ),
             click.option("--rasterizer", type=click.Choice(["auto", "gsplat", "cpu"]), help="Who renders."),
             click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where it runs."),
             click.option("--steps", type=click.IntRange(min=0), help="Optimisation steps."),
@@ -48,6 +53,7 @@ def config_from(options: Mapping[str, Any]) -> ReconxConfig:
     for name, section, key in (
         ("geometry", "geometry", "method"),
         ("synthesizer", "synthesis", "method"),
+        ("adapt", "synthesis", "adapt_seconds"),
         ("rasterizer", "splatting", "rasterizer"),
         ("steps", "splatting", "steps"),
     ):

@@ -23,14 +23,34 @@ def command() -> None:
 @click.option("--width", type=click.IntRange(min=32), default=128, show_default=True, help="Pixels.")
 @click.option("--height", type=click.IntRange(min=32), default=96, show_default=True, help="Pixels.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="First scene.")
-def prepare(output: Path, clips: int, frames: int, width: int, height: int, seed: int) -> None:
-    """Render training clips of procedural scenes; goes on where it was stopped."""
+@click.option(
+    "--source", type=click.Path(path_type=Path), help="Your bag or folder with poses and depth, instead."
+)
+def prepare(
+    output: Path, clips: int, frames: int, width: int, height: int, seed: int, source: Path | None
+) -> None:
+    """Render training clips of procedural scenes, or cut them from a recording of your own.
+
+    Goes on where it was stopped.
+    """
+    if source is not None:
+        click.echo(f"{_recorded(output, source, (height, width))} clips -> {output}")
+        return
     from reconx_ros.diffusion.training.shards import prepare as fill  # noqa: PLC0415  (torch)
     from reconx_ros.simulation.clips import ClipConfig  # noqa: PLC0415
 
     with _stoppable() as progress:
         held = fill(output, clips, ClipConfig((height, width), frames), seed, progress)
     click.echo(f"{held} clips -> {output}")
+
+
+def _recorded(output: Path, source: Path, size: tuple[int, int]) -> int:
+    from reconx_ros.diffusion.training.pairs import TARGETS, real_records  # noqa: PLC0415  (torch)
+    from reconx_ros.diffusion.training.shards import keep  # noqa: PLC0415
+
+    records = [each for kind in TARGETS for each in real_records(source, kind, size)]
+    with _stoppable() as progress:
+        return keep(output, records, {"source": str(source.resolve()), "size": list(size)}, progress)
 
 
 @command.command()

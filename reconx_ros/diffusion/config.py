@@ -52,6 +52,11 @@ class SynthesisConfig(Settings):
     seconds: float = Field(
         60.0, gt=0, description="time budget of all filming; what is done by then is used"
     )
+    adapt_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="time to train the small model on the run's own keyframes first; 0: not at all",
+    )
     live_frames: int = Field(8, ge=0, description="most frames filmed at once for a live map; 0 films none")
     live_seconds: float = Field(8.0, gt=0, description="time budget of filming for a live map")
     small: SmallConfig = SmallConfig()

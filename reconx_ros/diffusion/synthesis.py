@@ -10,7 +10,8 @@ import numpy as np
 from reconx_ros.diffusion.choose import contenders
 from reconx_ros.diffusion.config import SynthesisConfig
 from reconx_ros.diffusion.protocol import GeneratedFrame, NoSynthesis, Synthesizer
-from reconx_ros.diffusion.trust import Trial, gain, trial
+from reconx_ros.diffusion.small.names import SMALL
+from reconx_ros.diffusion.trust import Trial, gain, left_out, trial
 from reconx_ros.errors import MissingDependencyError, SynthesisError
 from reconx_ros.geometry.protocol import GeometryEstimate, PointCloud
 from reconx_ros.progress import Progress
@@ -117,11 +118,21 @@ class Studio:
         self, references: Sequence[Reference], progress: Progress
     ) -> tuple[Synthesizer, dict[str, Any]]:
         if self._chosen is None or len(references) >= 2 * self._measured_on:
-            chosen = choose(self._running, references, self.config, progress)
+            running = self._adapted(references, progress)
+            chosen = choose(running, references, self.config, progress)
             if progress.cancelled():
                 return chosen
             self._chosen, self._measured_on = chosen, len(references)
         return self._chosen
+
+    def _adapted(self, references: Sequence[Reference], progress: Progress) -> list[Synthesizer]:
+        """Return who may film, and before them the small model adapted to this run, where asked for."""
+        small = next((each for each in self._running if each.name == SMALL), None)
+        if self.config.adapt_seconds == 0 or small is None:
+            return self._running
+        asked = left_out(len(references), self.config.trust.keyframes)
+        adapted = small.adapt(references, asked, self.config.adapt_seconds, progress)  # type: ignore[attr-defined]
+        return [adapted, *self._running] if adapted.adapted else self._running
 
 
 def choose(

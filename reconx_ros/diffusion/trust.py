@@ -56,7 +56,7 @@ class Trial:
 def trial(contender: Synthesizer, references: Sequence[Reference], count: int, progress: Progress) -> Trial:
     """Let ``contender`` film up to ``count`` of the references from the others."""
     found = Trial()
-    for number in sorted({round(x) for x in np.linspace(0, len(references) - 1, count)}):
+    for number in left_out(len(references), count):
         if progress.cancelled():
             break
         others = [each for at, each in enumerate(references) if at != number]
@@ -64,6 +64,11 @@ def trial(contender: Synthesizer, references: Sequence[Reference], count: int, p
         for frame in contender.generate(others, cloud_of(others), path, Silent()):
             _compare(frame, references[number], found)
     return found
+
+
+def left_out(references: int, count: int) -> list[int]:
+    """Return the numbers of up to ``count`` references, spread evenly, that a trial asks about."""
+    return sorted({round(x) for x in np.linspace(0, references - 1, count)})
 
 
 def gain(first: Trial, second: Trial) -> float:

@@ -1,6 +1,6 @@
 """The small model, and the fill it starts from, as synthesizers."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from reconx_ros.diffusion.config import SmallConfig
 from reconx_ros.diffusion.exact import exact
 from reconx_ros.diffusion.protocol import GeneratedFrame
 from reconx_ros.diffusion.reliability import Floats, Reliability, load
-from reconx_ros.diffusion.small.names import CURVES, FILL, SMALL
+from reconx_ros.diffusion.small.names import ADAPTED, CURVES, FILL, SMALL
 from reconx_ros.diffusion.small.pipeline import FilmOutput, ReconxPipeline
 from reconx_ros.diffusion.small.sampling import Guidance
 from reconx_ros.errors import SynthesisError
@@ -28,6 +28,9 @@ from reconx_ros.structure.trajectory import Trajectory, takes_of
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "reconx-small"
 
+
+ADAPTED_WIDTH = 128
+"""Pixels that a model is adapted at, as it was trained at."""
 
 MULTIPLE = 8
 """Sides of a generated frame are multiples of this, so that all resolutions of the model are whole."""
@@ -42,6 +45,7 @@ class SmallSynthesizer:
         curves: reliability of both, by name.
         config: how to film.
         learned: whether the model has a say.
+        adapted: steps it was trained for on the run's own keyframes.
         seconds: time after which no further frames are begun.
     """
 
@@ -50,6 +54,7 @@ class SmallSynthesizer:
     config: SmallConfig
     learned: bool = True
     seconds: float = float("inf")
+    adapted: int = 0
 
     @classmethod
     def load(cls, config: SmallConfig, device: str, seconds: float = float("inf")) -> "SmallSynthesizer":
@@ -63,12 +68,36 @@ class SmallSynthesizer:
 
     @property
     def name(self) -> str:
-        """``small`` or ``push-pull``."""
-        return SMALL if self.learned else FILL
+        """``small``, ``small-adapted`` or ``push-pull``."""
+        return FILL if not self.learned else ADAPTED if self.adapted else SMALL
 
     def unlearned(self) -> "SmallSynthesizer":
         """Return the fill that the model starts from, as a synthesizer of its own."""
         return replace(self, learned=False)
+
+    def adapt(
+        self,
+        references: Sequence[Reference],
+        untouched: Collection[int],
+        seconds: float,
+        progress: Progress,
+    ) -> "SmallSynthesizer":
+        """Return the synthesizer with its model trained on the run's own keyframes (``training/adapt.py``).
+
+        Args:
+            references: the keyframes.
+            untouched: numbers of those that the contest asks about.
+            seconds: of training.
+            progress: told about each step; asked whether to stop.
+        """
+        from reconx_ros.diffusion.training.adapt import adapt  # noqa: PLC0415  (only where asked for)
+
+        width, height = _size(references[0].camera, ADAPTED_WIDTH)
+        parts = (self.pipeline.model, self.pipeline.structure_encoder)
+        model, encoder, steps = adapt(*parts, references, untouched, (height, width), seconds, progress)
+        pipeline = ReconxPipeline(model, self.pipeline.scheduler, encoder)
+        curves = {**self.curves, ADAPTED: self.curves[SMALL]}
+        return replace(self, pipeline=pipeline, curves=curves, adapted=steps)
 
     def believed(self, said: Floats, right: NDArray[np.bool_]) -> "SmallSynthesizer":
         """Return the synthesizer with its confidence shifted to how often it was right."""

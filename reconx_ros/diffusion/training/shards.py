@@ -1,6 +1,7 @@
 """Training clips on disk: shards of a few dozen, made once, each written whole or not at all."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -17,8 +18,8 @@ from reconx_ros.progress import Progress
 from reconx_ros.simulation.clips import ClipConfig, sample_clips
 
 MANIFEST = "manifest.json"
-SCENES = 8
-"""Scenes in a shard."""
+SCENES, CLIPS = 8, 16
+"""Procedural scenes in a shard; clips in one of a recording."""
 
 
 def prepare(
@@ -54,6 +55,29 @@ def prepare(
     return held
 
 
+def keep(output: Path, records: Sequence[Record], kind: dict[str, Any], progress: Progress) -> int:
+    """Fill ``output`` with examples that are made already, those of a recording; return their number.
+
+    Args:
+        output: folder, made if need be.
+        records: of one size, one frame each.
+        kind: what they were made of, JSON-ready.
+        progress: told about every shard.
+
+    Raises:
+        SourceError: the folder holds clips of another kind or cannot be written.
+    """
+    manifest = _manifest(output, {**kind, "frames": 1})
+    for first in range(0, len(records), CLIPS):
+        file = output / f"shard-{first // CLIPS:05d}.safetensors"
+        part = records[first : first + CLIPS]
+        _save({f"{n}/{key}": value for n, one in enumerate(part) for key, value in one.items()}, file)
+        manifest["shards"][file.name] = len(part)
+        progress.update("clips", first + len(part), len(records))
+    _write(output / MANIFEST, json.dumps(manifest, indent=1).encode())
+    return len(records)
+
+
 def _manifest(output: Path, kind: dict[str, Any]) -> dict[str, Any]:
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -72,12 +96,16 @@ def _write_shard(file: Path, scenes: range, config: ClipConfig) -> int:
     count = 0
     for scene in scenes:
         for clip in sample_clips(scene, config):
-            made |= {f"{count}/{name}": value.contiguous() for name, value in record(clip).items()}
+            made |= {f"{count}/{name}": value for name, value in record(clip).items()}
             count += 1
-    partial = file.with_suffix(".partial")
-    save_file(made, partial)
-    partial.replace(file)
+    _save(made, file)
     return count
+
+
+def _save(tensors: dict[str, Tensor], file: Path) -> None:
+    partial = file.with_suffix(".partial")
+    save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
+    partial.replace(file)
 
 
 def _write(file: Path, content: bytes) -> None:
