@@ -10,7 +10,14 @@ Plan = Literal["between", "uncertain", "window"]
 
 
 class PlanConfig(Settings):
-    """Where the camera goes; lengths are shares of the median depth of what the keyframes see."""
+    """Where the camera goes; lengths are shares of the median depth of what the keyframes see.
+
+    Measured with ``benchmarks/trajectory.py`` and ``trajectory_map.py``: clips of 4 frames see a third
+    more unseen surface than clips of 8 and help the map more; with ``venture`` 0.3 some cameras were
+    inside things that nobody had seen, with 0.1 none. A plain fill is 3.5 dB worse at 7 pixels of 64 from
+    known surface than next to it (``reach``), but near known surface hardly worse in views that are 60 %
+    unseen than in those that are 25 %: ``most_unseen`` is there so that frames are not wasted.
+    """
 
     trajectory: Plan = Field(
         "uncertain",
