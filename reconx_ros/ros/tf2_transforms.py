@@ -1,8 +1,9 @@
 """``tf2_ros`` behind ``Transforms``: the numbers are tf2's where it is installed."""
 
-import importlib.util
+import importlib
 import math
 import threading
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,18 @@ LONGEST_S = 1e9
 """Seconds of history that stand for all of it; tf2 counts in nanoseconds of 63 bits."""
 
 
+@cache
 def has_tf2() -> bool:
-    """Return whether ``tf2_ros`` is installed."""
-    return importlib.util.find_spec("tf2_ros") is not None
+    """Return whether ``tf2_ros`` is installed and fits this Python."""
+    try:
+        importlib.import_module("tf2_ros")
+    except ImportError:  # also one that was built for another Python
+        return False
+    return True
 
 
 def live_transforms(history_s: float) -> Transforms:
-    """Return a buffer of ``tf2_ros``, or a tree of our own where that is not installed."""
+    """Return a buffer of ``tf2_ros``, or a tree of our own where that cannot be used."""
     return Tf2Transforms(history_s) if has_tf2() else TransformTree(history_s)
 
 
