@@ -18,6 +18,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
+from rclpy.signals import SignalHandlerOptions
 from reconx_msgs.msg import LinkState, WorkerCommand
 
 from reconx_ros.errors import ReconxError
@@ -243,17 +244,24 @@ class WorkerNode(Node):
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; return the exit code."""
-    signal.signal(signal.SIGINT, lambda *_: None)
-    rclpy.init(args=arguments if arguments is not None else sys.argv)
+    # Not rclpy's handlers: they wake the executor before they shut ROS down, and now and then it goes
+    # back to wait for ever in between.
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    rclpy.init(
+        args=arguments if arguments is not None else sys.argv,
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
     node = WorkerNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        executor.spin()
+        while rclpy.ok() and not stop.is_set():
+            executor.spin_once(timeout_sec=0.1)
     except ExternalShutdownException:
         pass
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         node.finish()
         rclpy.try_shutdown()
     return 0

@@ -171,3 +171,15 @@ def test_interrupting_the_robot_saves_on_the_worker(pair: Pair) -> None:
     assert "7 keyframes saved to" in pair.robot.output
     assert len(load_map(pair.folder / "worker")) > 1000
     assert pair.kept == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_ends_when_it_is_told_to(
+    launch: Callable[..., Process], tmp_path: Path, number: signal.Signals
+) -> None:
+    worker = launch("reconx_ros.ros.worker_node", *ros_arguments([], output=tmp_path / "worker"))
+    worker.wait_for("waiting for a robot")
+    for _ in range(2):
+        worker.popen.send_signal(number)
+    assert worker.popen.wait(20) == 0, worker.output
+    assert "Traceback" not in worker.output
