@@ -158,18 +158,22 @@ def delays(folder: Path, keyframes: int, link: tuple[float, float] | None) -> di
             PointCloud2, f"/reconx/{topic}", lambda m, t=topic: note(t, m), reliable(10)
         )
     statuses = listen(node, _status_type(), "/reconx/status")
-    camera = DrivingCamera(node)
-    assert camera.wait(60)
-    spin_until(node, lambda: bool(statuses) and statuses[-1].worker == "idle", 120)
-    camera.shoot(-1.0, 0)  # the first keyframe meets a cold optimiser
-    spin_until(node, lambda: bool(came["map_points"]), 60)
-    first = set(came["points"])
-    for index in range(keyframes):
-        camera.shoot(0.4 * index, index)
-        spin_until(node, lambda: False, 2.5)
-    spin_until(node, lambda: False, 10)
-    for process in processes[::-1]:
-        process.interrupt()
+    try:
+        camera = DrivingCamera(node)
+        assert camera.wait(60)
+        spin_until(node, lambda: bool(statuses) and statuses[-1].worker == "idle", 120)
+        camera.shoot(-1.0, 0)  # the first keyframe meets a cold optimiser
+        spin_until(node, lambda: bool(came["map_points"]), 60)
+        first = set(came["points"])
+        for index in range(keyframes):
+            camera.shoot(0.4 * index, index)
+            spin_until(node, lambda: False, 2.5)
+        spin_until(node, lambda: False, 10)
+        for process in processes[::-1]:
+            process.interrupt()
+    finally:
+        for process in processes:
+            process.popen.kill()  # does nothing to those that have ended
     result: dict[str, Any] = {"keyframes": len(came["points"]) - len(first)}
     for topic, found in came.items():
         late = [ms for stamp, ms in found.items() if stamp not in first]
