@@ -69,6 +69,7 @@ def reconstruct_keyframes(
     report = {
         **posed.report,
         "geometry": geometry.name,
+        "trajectory": trajectory.json(),
         "synthesizer": filmed.name,
         "synthesis": filmed.report,
         "generated_frames": len(filmed.frames),

@@ -180,8 +180,4 @@ def _calibrated(chosen: Synthesizer, found: Trial) -> Synthesizer:
 def _why_nothing(config: SynthesisConfig, trajectory: Trajectory) -> str:
     if config.method == "none":
         return "synthesis.method is none"
-    return (
-        "no view with depth"
-        if len(trajectory)
-        else "no path: synthesis.frames is 0, or no two views overlap"
-    )
+    return "no view with depth" if len(trajectory) else "; ".join(["no path", *trajectory.notes])

@@ -1,7 +1,7 @@
 """The path along which the unseen parts are filmed: every pose is known exactly, for we choose it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,20 @@ class Trajectory:
     def anchors(self) -> tuple[Anchors, ...]:
         """For each clip, the keyframes its first and last frame coincide with."""
         return tuple(clip.anchors for clip in self.clips)
+
+    def json(self) -> dict[str, Any]:
+        """Return what was planned, for a report: each clip's kind, ends and hopes, and the notes."""
+        clips = [
+            {
+                "kind": clip.kind,
+                "frames": len(clip),
+                "anchors": list(clip.anchors),
+                "hoped": round(float(clip.hoped.mean()), 4),
+                "unseen": round(float(clip.unseen.mean()), 4),
+            }
+            for clip in self.clips
+        ]
+        return {"clips": clips, "notes": list(self.notes)}
 
 
 def takes_of(trajectory: Trajectory) -> list[tuple[int, int]]:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from reconx_ros.progress import Silent
 from reconx_ros.sources.open import open_source
 from reconx_ros.structure.config import PlanConfig
 from reconx_ros.structure.plan import plan_trajectory
-from reconx_ros.structure.trajectory import Trajectory
+from reconx_ros.structure.trajectory import Clip, Trajectory
 
 from .planning import Panel, camera, cloud, cloud_of, film, keyframe, shot, wall
 
@@ -220,3 +221,14 @@ def test_a_real_recording(redkitchen_bag: Path) -> None:
     between = plan_trajectory(inputs, 16, known, BETWEEN)
     share = [np.mean(np.concatenate([clip.hoped for clip in plan.clips])) for plan in (uncertain, between)]
     assert share[0] > 1.2 * share[1]
+
+
+def test_a_trajectory_says_what_it_hopes_for_in_a_report() -> None:
+    clip = Clip(
+        "extrapolated", 0, 2, (3, None), np.full((2, 4, 4), 0.5, np.float32), np.float32([0.2, 0.4])
+    )
+    report = Trajectory((camera(), camera()), (clip,), ("a note",)).json()
+    assert report["notes"] == ["a note"]
+    row = {"kind": "extrapolated", "frames": 2, "anchors": [3, None], "hoped": 1.0, "unseen": 0.3}
+    assert report["clips"] == [row]
+    assert json.loads(json.dumps(report)) == report
