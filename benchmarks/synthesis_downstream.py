@@ -8,6 +8,7 @@ from typing import Any
 
 from reconx_ros.cli.progress import PlainProgress
 from reconx_ros.config import load_config
+from reconx_ros.errors import GeometryError
 from reconx_ros.evaluation.ablation import ablate
 from reconx_ros.evaluation.rungs import FULL, GROUND
 from reconx_ros.simulation.simulate import simulate
@@ -26,7 +27,12 @@ def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         output = arguments.output or scratch / "out"
         output.mkdir(parents=True, exist_ok=True)
         for name, source, inputs in cases(arguments, scratch):
-            found = compared(arguments, source, inputs, output / name.replace(" ", "-"))
+            try:
+                found = compared(arguments, source, inputs, output / name.replace(" ", "-"))
+            except GeometryError as err:
+                print(name, err, flush=True)
+                yield {**settings, "cases": {name: {"inputs": inputs, "error": str(err)}}}
+                continue
             gains = (f"{key} {value}" for key, value in found["gain"].items())
             print(name, found["synthesizer"], *gains, flush=True)
             yield {**settings, "cases": {name: found}}
