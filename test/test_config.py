@@ -55,3 +55,8 @@ def test_any_file_loads_or_is_refused_in_one_line(tmp_path: Path, data: bytes) -
         load_config("fast", tmp_path / "any.yaml")
     except ConfigError as err:
         assert "\n" not in str(err)
+
+
+def test_one_frame_is_no_clip() -> None:
+    with pytest.raises(ConfigError, match="two ends"):
+        load_config("fast", None, {"synthesis": {"frames": 1}})

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from reconx_ros.diffusion.wan.config import WanConfig
 from reconx_ros.settings import Settings
@@ -62,3 +62,10 @@ class SynthesisConfig(Settings):
     small: SmallConfig = SmallConfig()
     wan: WanConfig = WanConfig()
     trust: TrustConfig = TrustConfig()
+
+    @field_validator("frames", "live_frames")
+    @classmethod
+    def _a_clip_has_two_ends(cls, frames: int) -> int:
+        if frames == 1:
+            raise ValueError("a clip has two ends: 0 or at least 2 frames are needed")
+        return frames

@@ -7,6 +7,7 @@ from reconx_ros.config import ReconxConfig
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.incremental import IncrementalMapper
 from reconx_ros.splatting.rasterize import render_view
+from reconx_ros.structure.plan import plan_trajectory
 
 WIDTH, HEIGHT = 64, 48
 
@@ -20,6 +21,8 @@ def warm_up(config: ReconxConfig) -> None:
     snapshot = mapper.snapshot()
     if snapshot is not None:
         render_view(snapshot.gaussians, snapshot.keyframes[-1].camera)
+        if mapper.imagination.wanted:
+            plan_trajectory(snapshot.keyframes, 2, snapshot.cloud, config.synthesis.plan)
 
 
 def _keyframe(index: int) -> Keyframe:

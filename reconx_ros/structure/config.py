@@ -25,7 +25,10 @@ class PlanConfig(Settings):
         "keyframes and beyond; window: a turn on the spot as far as the inputs reach",
     )
     clip: int = Field(
-        4, ge=2, description="frames of an uncertain clip: shorter ones are more and see more places"
+        2,
+        ge=2,
+        description="frames of an uncertain clip: short ones are more and see more places; a video "
+        "model wants 9 or more",
     )
     least_unseen: float = Field(
         0.1, ge=0, le=1, description="share of a view that must be unseen for it to be worth filming"
