@@ -48,6 +48,9 @@ class SplattingConfig(Settings):
     steps: int = Field(1000, ge=0, description="optimisation steps of a whole reconstruction")
     max_gaussians: int = Field(200_000, ge=1, description="hard cap")
     sh_degree: int = Field(3, ge=0, le=3, description="highest spherical-harmonics degree")
+    sh_degree_few: int = Field(
+        1, ge=0, le=3, description="the same with one or two real views, which say little about directions"
+    )
     sh_interval: int = Field(10, ge=1, description="steps after which the next SH degree is let in")
     confidence: Literal["uniform", "mean", "log", "raw"] = Field(
         "uniform",

@@ -30,6 +30,7 @@ from reconx_ros.splatting.view import TrainingView
 STAGE = "splatting"
 TELL_EVERY = 10  # steps
 LIMIT_EVERY = 10  # steps; the limits are coarse and a step is small
+FEW_VIEWS = 2  # real views that do not tell how colours change between and beyond them
 EVIDENCE_VIEWS = 8  # views a snapshot of a growing map looks at again for its confidence
 
 
@@ -219,6 +220,8 @@ class GaussianOptimiser:
     def _render(self, camera: Camera) -> Rendered:
         parameters = self._state.parameters
         degree = min(self._first_degree + int(self._clock) // self.config.sh_interval, parameters.sh_degree)
+        if self._views.observed_count <= FEW_VIEWS:
+            degree = min(degree, max(self._first_degree, self.config.sh_degree_few))
         if self.config.dropout > 0:
             parameters = without_some(parameters, self.config.dropout * self._share(), self._random)
         return rasterize(parameters, camera, sh_degree=degree, backend=self.config.rasterizer)

@@ -20,6 +20,7 @@ class ViewSchedule:
         self._share, self._generated_share = new_share, generated_share
         self._generated: list[int] = []
         self._turn: list[int] = []
+        self._owed = 0.0  # generated views an epoch may still have; few real ones allow less than one
         self._count = 0
         self._queue: list[int] = []
         self._new: list[int] = []
@@ -57,11 +58,11 @@ class ViewSchedule:
     def _epoch(self) -> list[int]:
         """Return the views of the next epoch: all real ones, and the generated ones whose turn it is."""
         real = self._count - len(self._generated)
-        most = len(self._generated)
-        if real and self._generated_share < 1:
-            most = round(real * self._generated_share / (1 - self._generated_share))
-        if most >= len(self._generated):
+        if not self._generated or not real or self._generated_share >= 1:
             return list(range(self._count))
+        self._owed += real * self._generated_share / (1 - self._generated_share)
+        most = min(int(self._owed + 1e-9), len(self._generated))
+        self._owed = min(self._owed - most, 1.0)
         if len(self._turn) < most:
             self._turn = [*self._turn, *self._random.permutation(self._generated).tolist()]
         chosen, self._turn = self._turn[:most], self._turn[most:]

@@ -48,6 +48,11 @@ class TrainingSet:
         """Return the number of views."""
         return len(self.targets)
 
+    @property
+    def observed_count(self) -> int:
+        """Number of real views."""
+        return sum(self._observed)
+
     def add(self, views: Sequence[TrainingView]) -> None:
         """Add views; all or, on error, none.
 
@@ -66,7 +71,7 @@ class TrainingSet:
             self.targets += [target for _, target in used]
             self._evidence += [None] * len(used)
             self.exposures.add(len(used))
-            self.schedule.add(len(used), [place for place, real in enumerate(observed) if not real])
+            self.schedule.add(len(used), [place for place, (view, _) in enumerate(used) if view.filmed])
 
     def keep(self, views: list[int]) -> None:
         """Drop all views but these, in this order."""

@@ -18,6 +18,7 @@ class TrainingView:
         confidence: [H, W] float32 >= 0, the C_i of the paper's loss; 0 leaves a pixel out.
         depth: [H, W] float32 metres, NaN where unknown.
         provenance: ``OBSERVED`` or ``GENERATED``.
+        filmed: whether a prior made it; such views get at most ``splatting.generated_share`` of the steps.
     """
 
     camera: Camera
@@ -25,3 +26,4 @@ class TrainingView:
     confidence: NDArray[np.float32]
     depth: NDArray[np.float32]
     provenance: int
+    filmed: bool = False

@@ -45,6 +45,7 @@ def generated_views(frames: Iterable[GeneratedFrame], config: SplattingConfig) -
             confidence=(trust * share * config.generated_weight).astype(np.float32),
             depth=frame.depth.astype(np.float32),
             provenance=GENERATED,
+            filmed=True,
         )
         views.append(view)
     return views

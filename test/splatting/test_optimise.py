@@ -283,7 +283,7 @@ def test_views_without_weight_are_counted() -> None:
 def test_generated_views_train_by_their_confidence() -> None:
     truth = wall()
     view = view_of(truth)
-    dark = replace(view, image=np.zeros_like(view.image), provenance=GENERATED)
+    dark = replace(view, image=np.zeros_like(view.image), provenance=GENERATED)  # not filmed: every epoch
 
     def loss_of(share: float) -> GaussianMap:
         weight = np.full_like(view.confidence, share)
@@ -322,3 +322,15 @@ def test_report_is_json_ready() -> None:
 
     report = optimise(wall(), [view_of(wall())], CONFIG.model_copy(update={"steps": 1}))[1]
     assert OptimisationReport(**json.loads(json.dumps(asdict(report)))) == report
+
+
+def test_two_views_teach_no_harmonics_above_degree_one() -> None:
+    truth = wall()
+    config = CONFIG.model_copy(update={"sh_degree": 3, "sh_interval": 1, "steps": 12})
+    grey = replace(truth, sh=np.zeros((len(truth), 16, 3), np.float32))
+    views = [view_of(truth), view_of(truth), view_of(truth)]
+    few, _ = optimise(grey, views[:2], config)
+    more, _ = optimise(grey, views, config)
+    assert np.abs(few.sh[:, 1:4]).max() > 0
+    assert np.abs(few.sh[:, 4:]).max() == 0
+    assert np.abs(more.sh[:, 4:]).max() > 0

@@ -44,6 +44,14 @@ def test_generated_views_take_turns_and_at_most_their_share() -> None:
     assert sum(view >= 2 for view in (schedule.draw() for _ in range(30))) == 10
 
 
+def test_less_than_one_generated_view_an_epoch_comes_every_few_epochs() -> None:
+    schedule = ViewSchedule(0, 0.0, generated_share=0.2)
+    schedule.add(3, [1, 2])
+    drawn = [schedule.draw() for _ in range(250)]
+    assert 45 <= sum(view > 0 for view in drawn) <= 55
+    assert abs(drawn.count(1) - drawn.count(2)) <= 1
+
+
 def test_few_generated_views_are_in_every_epoch() -> None:
     schedule = ViewSchedule(0, 0.0, generated_share=0.5)
     schedule.add(5, [3, 4])
