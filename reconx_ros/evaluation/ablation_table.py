@@ -13,12 +13,17 @@ from reconx_ros.evaluation.rungs import FULL, GROUND
 REGIONS = {"all": "", "covered": "_covered", "uncovered": "_uncovered"}
 """Pixels, and the suffix of their figures."""
 
+WIDE = 110
+"""Characters that the tables need."""
+
 Row = dict[str, Any]
 
 
 def print_rungs(rows: Sequence[Row], file: Path, console: Console | None = None) -> None:
     """Print PSNR with what each rung gains over the one it is compared with, then SSIM and FLIP."""
     console = console or Console()
+    if not console.is_terminal:  # a file or a pipe has no width to keep to
+        console.width = max(console.width, WIDE)
     console.print(_decibels(rows))
     console.print(_others(rows))
     for row in rows:
