@@ -29,7 +29,7 @@ from reconx_ros.structure.trajectory import Trajectory
 
 WIDTH, HEIGHT = 256, 192
 STEPS = (1, 4, 10)
-REPEATS = 5
+REPEATS = 3
 BATCH, TRAINING_STEPS = 8, 6
 LOADING = """
 import reconx_ros, sys, time
@@ -44,19 +44,20 @@ print(imported - begun, time.perf_counter() - imported)
 
 
 def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Print and yield all figures; the peak memory of filming is taken before anything is trained."""
-    found: dict[str, Any] = {"size": f"{WIDTH}x{HEIGHT}", "frames": FRAMES}
-    found |= loading(arguments)
-    found |= {"clip_seconds": filming(arguments), "filming_peak_mib": round(peak_memory() / 2**20)}
-    times = time_renders(
-        scene(WIDTH, HEIGHT, "cpu"), (HEIGHT, WIDTH), REPEATS, **OPTIONS["overscan, guess"]
-    )
-    found["conditioning_renders_per_s"] = round(1000 / statistics.median(times), 2)
-    found |= training(arguments)
-    found["training_peak_mib"] = round(peak_memory() / 2**20)
-    for name, value in found.items():
-        print(f"{name}: {value}")
-    yield found
+    """Print and yield figures; ``filming_peak_mib`` is that of this process, imports and model included."""
+    yield shown(size=f"{WIDTH}x{HEIGHT}", frames=FRAMES, **loading(arguments))
+    yield shown(clip_seconds=filming(arguments))
+    yield shown(filming_peak_mib=round(peak_memory() / 2**20))
+    how = OPTIONS["overscan, guess"]
+    times = time_renders(scene(WIDTH, HEIGHT, "cpu"), (HEIGHT, WIDTH), REPEATS, **how)
+    yield shown(conditioning_renders_per_s=round(1000 / statistics.median(times), 2))
+    yield shown(**training(arguments))
+
+
+def shown(**figures: object) -> dict[str, Any]:
+    """Print figures and return them."""
+    print(figures, flush=True)
+    return figures
 
 
 def loading(arguments: argparse.Namespace) -> dict[str, float]:
@@ -82,7 +83,6 @@ def filming(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
             synthesizer = SmallSynthesizer.load(config, "cpu")
             times = timed(lambda who=synthesizer: who.generate(references, cloud, path, Silent()))
             found[f"{precision}, {steps} steps"] = times
-            print(precision, steps, times, flush=True)
     return found
 
 
