@@ -24,8 +24,9 @@ def lengths_between(gaps: int, count: int) -> list[int]:
 
 
 def lengths_of(count: int, clip: int) -> list[int]:
-    """Share ``count`` frames among clips of about ``clip`` that share none."""
-    return [len(part) for part in np.array_split(np.arange(count), max(1, round(count / clip)))]
+    """Share ``count`` >= 2 frames among clips of about ``clip``, and two or more, that share none."""
+    number = max(1, min(round(count / clip), count // 2))
+    return [len(part) for part in np.array_split(np.arange(count), number)]
 
 
 def choose(

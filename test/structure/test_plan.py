@@ -3,6 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconx_ros.camera import Camera
 from reconx_ros.config import load_config
@@ -13,6 +15,7 @@ from reconx_ros.geometry.rgbd import RgbdGeometry
 from reconx_ros.keyframes.select import select_views
 from reconx_ros.progress import Silent
 from reconx_ros.sources.open import open_source
+from reconx_ros.structure.choose import lengths_of
 from reconx_ros.structure.config import PlanConfig
 from reconx_ros.structure.plan import plan_trajectory
 from reconx_ros.structure.trajectory import Clip, Trajectory
@@ -232,3 +235,11 @@ def test_a_trajectory_says_what_it_hopes_for_in_a_report() -> None:
     row = {"kind": "extrapolated", "frames": 2, "anchors": [3, None], "hoped": 1.0, "unseen": 0.3}
     assert report["clips"] == [row]
     assert json.loads(json.dumps(report)) == report
+
+
+@given(st.integers(2, 60), st.integers(2, 20))
+def test_every_clip_has_its_two_ends(count: int, clip: int) -> None:
+    lengths = lengths_of(count, clip)
+    assert sum(lengths) == count
+    assert min(lengths) >= 2
+    assert max(lengths) - min(lengths) <= 1
