@@ -60,7 +60,8 @@ def reconstruct_keyframes(
         gaussians = start if start is not None else initialise(cloud, config.splatting)
         gaussians = grown(gaussians, estimate, config.splatting)
         gaussians = imagined(gaussians, filmed.frames, config.splatting)
-        optimiser = GaussianOptimiser(gaussians, config.splatting, config.device)
+        settings = config.splatting.beside_generated() if filmed.frames else config.splatting
+        optimiser = GaussianOptimiser(gaussians, settings, config.device)
         optimiser.add_views([*observed_views(estimate), *generated_views(filmed.frames, config.splatting)])
         optimiser.add_views(reprojected_views(estimate, config.splatting))
         optimiser.prune()

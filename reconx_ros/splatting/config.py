@@ -90,6 +90,9 @@ class SplattingConfig(Settings):
     generated_gaussians: bool = Field(
         True, description="start Gaussians where a generated frame shows what no view saw"
     )
+    generated_room: float = Field(
+        0.25, ge=0, description="Gaussians that these may add beyond ``max_gaussians``, as a share of it"
+    )
     generated_weight: float = Field(
         1.0, ge=0, description="weight of a generated pixel of confidence 1 where no view has looked"
     )
@@ -100,3 +103,12 @@ class SplattingConfig(Settings):
     rates: LearningRates = LearningRates()
     limits: LimitsConfig = LimitsConfig()
     seed: int = Field(0, ge=0)
+
+    def beside_generated(self) -> "SplattingConfig":
+        """Return the settings with Gaussians and steps for what is generated beside those for real views.
+
+        Under one cap and in as many steps, what is imagined would take both from what was seen.
+        """
+        room = round(self.max_gaussians * (1 + self.generated_room))
+        steps = round(self.steps / max(1 - self.generated_share, 0.5))
+        return self.model_copy(update={"max_gaussians": room, "steps": steps})

@@ -53,10 +53,12 @@ def imagined(
     """Return ``gaussians`` with more where a generated frame shows what no view saw, frame after frame.
 
     Colour, depth and confidence are those of the frame, the latter times ``GUESSED`` at most: nobody has
-    seen that anything is there.
+    seen that anything is there. At most ``config.generated_room`` are added; frames that hope for most
+    come first.
     """
     if config.guess_stride == 0 or not config.generated_gaussians:
         return gaussians
+    left = round(config.max_gaussians * config.generated_room)
     for frame in frames:
         confidence = believed(frame, config)
         hole = render_view(gaussians, frame.camera, config.rasterizer)[2] < EXPLAINED
@@ -64,6 +66,9 @@ def imagined(
         chosen &= _grid(hole.shape, config.guess_stride)
         certain = GUESSED * confidence[chosen]
         new = _facing(frame.camera, frame.image, frame.depth, chosen, certain, gaussians.sh_degree, config)
+        if len(new) > left:
+            new = new.select(np.linspace(0, len(new) - 1, left).astype(np.intp))
+        left -= len(new)
         gaussians = GaussianMap.concatenate(gaussians, new)
     return gaussians
 

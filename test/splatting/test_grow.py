@@ -166,3 +166,23 @@ def test_without_its_confidence_every_generated_pixel_counts() -> None:
     assert count - believed > 0.6 * HOLE[:, :32].sum()
     without = config.model_copy(update={"generated_gaussians": False})
     assert len(imagined(before, [frame], without)) == len(before)
+
+
+def test_what_is_imagined_has_a_room_of_its_own() -> None:
+    """It is thinned to its room; Gaussians and steps for real views stay as many as without it."""
+    keyframe, truth = wall()
+    measured = np.where(HOLE, np.nan, truth).astype(np.float32)
+    config = SplattingConfig(guess_stride=1, max_gaussians=1000, generated_room=0.05, steps=170)
+    before = mapped(keyframe, measured, SplattingConfig())
+    after = imagined(before, [filmed(keyframe, truth, ~HOLE)] * 2, config)
+    new = after.select(np.arange(len(before), len(after)))
+    assert len(new) == 50
+    column, row = np.rint(keyframe.camera.project(new.means.astype(np.float64))[0]).astype(int).T
+    assert np.ptp(column) > 15
+    assert np.ptp(row) > 15
+    beside = config.beside_generated()
+    assert beside.max_gaussians == 1050
+    assert round(beside.steps * (1 - beside.generated_share)) == 170
+    assert len(
+        imagined(before, [filmed(keyframe, truth, ~HOLE)], config.model_copy(update={"generated_room": 0}))
+    ) == len(before)
