@@ -41,7 +41,7 @@ def test_the_map_shows_the_views_it_was_made_of(frames: list[Keyframe]) -> None:
     assert result.metric
     assert not result.report["cancelled"]
     assert set(result.report["seconds"]) == {"geometry", "structure", "synthesis", "splatting"}
-    assert 0 < len(result.gaussians) <= CONFIG.splatting.max_gaussians
+    assert 0 < len(result.gaussians) <= CONFIG.splatting.beside_generated().max_gaussians
     for view in result.keyframes:
         image, depth, alpha = render_view(result.gaussians, view.camera)
         picture = result.appearance.develop(image, alpha, view.camera)

@@ -46,7 +46,7 @@ class SplattingConfig(Settings):
 
     rasterizer: Literal["auto", "gsplat", "cpu", "reference"] = "auto"
     steps: int = Field(1000, ge=0, description="optimisation steps of a whole reconstruction")
-    max_gaussians: int = Field(200_000, ge=1, description="hard cap")
+    max_gaussians: int = Field(200_000, ge=1, description="hard cap, ``generated_room`` left aside")
     sh_degree: int = Field(3, ge=0, le=3, description="highest spherical-harmonics degree")
     sh_degree_few: int = Field(
         1, ge=0, le=3, description="the same with one or two real views, which say little about directions"
