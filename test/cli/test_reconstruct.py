@@ -16,7 +16,7 @@ from reconx_ros.mapping.folder import load, load_map
 from reconx_ros.sources.nerfstudio import load_cameras
 
 RECONX = [sys.executable, "-m", "reconx_ros.cli.main"]
-QUICK = ["--preset", "fast", "--steps", "20"]
+QUICK = ["--preset", "fast", "--synthesizer", "none", "--steps", "20"]
 FIELD = ["--distance-field", "0.1"]
 
 
@@ -78,9 +78,7 @@ def test_resuming_goes_on_from_the_map_that_is_there(
         folder,
         "--views",
         "0,3,6",
-        "--preset",
-        "fast",
-        "--steps",
+        *QUICK[:-1],
         "0",
         "--resume",
     )
