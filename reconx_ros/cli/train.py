@@ -61,6 +61,10 @@ def _recorded(output: Path, source: Path, size: tuple[int, int]) -> int:
 @click.option("--frames", type=click.IntRange(min=1), help="Frames of each clip.")
 @click.option("--flow", type=click.FloatRange(0, 1), help="Share of steps that learn flow matching.")
 @click.option("--structure", is_flag=True, default=None, help="Train the structure branch too.")
+@click.option(
+    "--structure-gate", type=click.FloatRange(0, 1, max_open=True), help="It begins as open as this."
+)
+@click.option("--structure-rate", type=float, help="It learns so many times faster than the rest.")
 @click.option("--start", type=click.Path(path_type=Path), help="Begin with the weights of another run.")
 @click.option("--learning-rate", type=float, help="At its highest.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the weights and the order of the clips.")

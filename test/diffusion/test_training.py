@@ -16,6 +16,7 @@ from reconx_ros.diffusion.training.inputs import POINT_STRIDE, disturbed, observ
 from reconx_ros.diffusion.training.loop import (
     LOG,
     MODEL,
+    advance,
     begin,
     measure,
     parts_of_step,
@@ -240,3 +241,25 @@ def test_the_learning_rate_rises_then_falls() -> None:
     assert rate(0, config) == pytest.approx(0.01, rel=1e-3)
     assert rate(100, config) > 0.95
     assert rate(999, config) == pytest.approx(0.02, rel=1e-3)
+
+
+def test_the_structure_branch_can_begin_open_and_learn_faster(
+    store: ClipStore, tiny: TrainingConfig
+) -> None:
+    config = tiny.model_copy(update={"structure": True, "structure_gate": 0.2, "structure_rate": 5.0})
+    training = begin(config, "cpu")
+    advance(training, store, config, "cpu")
+    rest, structure = training.optimiser.param_groups
+    assert structure["lr"] == 5 * rest["lr"] == 5 * rate(0, config)
+    named = dict(training.named())
+    fast = {name for name, value in named.items() if any(value is each for each in structure["params"])}
+    assert len(fast) + len(rest["params"]) == len(named)
+    gates = {name for name in named if name.endswith(".gate")}
+    assert gates <= fast
+    assert {name for name in named if "structure" in name or "encoder." in name[:8]} <= fast
+    outside = [name for name in fast - gates if not name.startswith("encoder.")]
+    assert all("structure" in name for name in outside)
+    fresh = begin(config, "cpu")
+    for name, value in fresh.named():
+        if name in gates:
+            assert float(value.tanh()) == pytest.approx(0.2)

@@ -9,7 +9,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from reconx_ros.diffusion.small.blend import CENTRE, basis_count, blend, cropped
-from reconx_ros.diffusion.small.layers import sinusoids, zeroed
+from reconx_ros.diffusion.small.layers import GuidedAttention, sinusoids, zeroed
 from reconx_ros.diffusion.small.observation import PLANES_ALONE, PLANES_PER_REFERENCE, Observation
 from reconx_ros.diffusion.small.unet import PlaceEmbedding, ReferenceEncoder, UNet, repeated
 from reconx_ros.structure.encoder import StructureTokens
@@ -81,6 +81,17 @@ class SmallModel(ModelMixin, ConfigMixin):  # type: ignore[misc]
         with torch.no_grad():
             self.head.bias[CENTRE] = BASE_LOGIT  # type: ignore[index]
             self.head.bias[-1] = 2 * math.log(USUAL_ERROR)  # type: ignore[index]
+
+    def open_structure(self, least: float) -> None:
+        """Raise every gate tanh(λ) of the structure attention to ``least``, in [0, 1), at least.
+
+        At λ = 0 nothing teaches the branch but through λ itself, whose gradient is as random as the
+        branch's first output: an open gate lets both learn at once.
+        """
+        with torch.no_grad():
+            for layer in self.modules():
+                if isinstance(layer, GuidedAttention):
+                    layer.gate.clamp_(min=math.atanh(least))
 
     def forward(
         self,

@@ -15,6 +15,15 @@ class TrainingConfig(Settings):
         0.0, ge=0, le=1, description="share of steps that learn flow matching, not the mean"
     )
     structure: bool = Field(False, description="train the structure encoder and its attention too")
+    structure_gate: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="least tanh(λ) the structure attention begins with; at 0 it begins as the identity",
+    )
+    structure_rate: float = Field(
+        1.0, gt=0, description="learning rate of the structure branch, as a multiple of the rest's"
+    )
     drop: float = Field(
         0.1,
         ge=0,

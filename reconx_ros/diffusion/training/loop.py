@@ -88,7 +88,11 @@ def begin(config: TrainingConfig, device: str, start: Path | None = None) -> Tra
     found = None if start is None else load_encoder(start / ENCODER)
     encoder = (found or PointEncoder(width=model.config.structure_width)).to(device).train()
     used = encoder if config.structure else None
-    return Training.begin(model.to(device).train(), used, config.learning_rate, config.weight_decay)
+    if config.structure:
+        model.open_structure(config.structure_gate)
+    return Training.begin(
+        model.to(device).train(), used, config.learning_rate, config.weight_decay, config.structure_rate
+    )
 
 
 def save(training: Training, output: Path) -> None:
@@ -108,7 +112,7 @@ def advance(training: Training, store: ClipStore, config: TrainingConfig, device
     generator = Generator().manual_seed(config.seed * 1_000_003 + training.step)
     example = augmented(unpack(records), generator).to(device)
     for group in training.optimiser.param_groups:
-        group["lr"] = rate(training.step, config)
+        group["lr"] = rate(training.step, config) * group["times"]
     done = measure(training, example, config, generator)
     training.optimiser.zero_grad()
     done.total.backward()  # type: ignore[no-untyped-call]

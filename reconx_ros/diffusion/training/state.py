@@ -38,11 +38,28 @@ class Training:
 
     @classmethod
     def begin(
-        cls, model: SmallModel, encoder: PointEncoder | None, learning_rate: float, weight_decay: float
+        cls,
+        model: SmallModel,
+        encoder: PointEncoder | None,
+        learning_rate: float,
+        weight_decay: float,
+        structure_rate: float = 1.0,
     ) -> "Training":
-        """Start a run with the model and the encoder as they are."""
+        """Start a run with the model and the encoder as they are.
+
+        Args:
+            model: what is trained.
+            encoder: of the structure, trained along; ``None`` leaves that branch out.
+            learning_rate: at first.
+            weight_decay: of AdamW.
+            structure_rate: by what the structure branch learns faster than the rest.
+        """
         parameters = dict(_named(model, encoder))
-        optimiser = AdamW(parameters.values(), learning_rate, (0.9, 0.99), weight_decay=weight_decay)
+        groups = [
+            {"params": [value for name, value in parameters.items() if chosen(name)], "times": times}
+            for chosen, times in ((_elsewhere, 1.0), (_of_structure, structure_rate))
+        ]
+        optimiser = AdamW(groups, learning_rate, (0.9, 0.99), weight_decay=weight_decay)
         average = {name: value.detach().clone() for name, value in parameters.items()}
         return cls(model, optimiser, average, 0, encoder)
 
@@ -107,6 +124,19 @@ def _named(model: SmallModel, encoder: PointEncoder | None) -> Iterator[tuple[st
     yield from model.named_parameters()
     if encoder is not None:
         yield from ((f"encoder.{name}", value) for name, value in encoder.named_parameters())
+
+
+def _of_structure(name: str) -> bool:
+    parts = name.split(".")
+    return (
+        parts[0] in ("encoder", "structure", "structure_place")
+        or parts[-1] == "gate"
+        or "to_kv_structure" in parts
+    )
+
+
+def _elsewhere(name: str) -> bool:
+    return not _of_structure(name)
 
 
 def _step(file: Path) -> int:
