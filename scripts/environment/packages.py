@@ -22,7 +22,7 @@ def install_packages(root: Path, venv: VenvPython, stamps: Stamps, ros_requireme
     pins = root / "requirements"
     _install(venv, stamps, "torch", pins / "torch.txt")
     # torch is named again, so that nothing else can ask for another one.
-    others = (pins / "core.txt", pins / "wan.txt", ros_requirements, pins / "dev.txt")
+    others = (pins / "core.txt", pins / "wan.txt", pins / "train.txt", ros_requirements, pins / "dev.txt")
     _install(venv, stamps, "packages", pins / "torch.txt", *others)
 
 

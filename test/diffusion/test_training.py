@@ -13,8 +13,8 @@ from reconx_ros.diffusion.small.sampling import NOISE
 from reconx_ros.diffusion.training.augment import exchanged, mirrored, recolored
 from reconx_ros.diffusion.training.config import TrainingConfig
 from reconx_ros.diffusion.training.inputs import POINT_STRIDE, disturbed, observation_of, points_of
+from reconx_ros.diffusion.training.log import EVENTS, LOG
 from reconx_ros.diffusion.training.loop import (
-    LOG,
     MODEL,
     advance,
     begin,
@@ -28,6 +28,7 @@ from reconx_ros.diffusion.training.records import Example, quick_exposure, unpac
 from reconx_ros.diffusion.training.shards import ClipStore, prepare
 from reconx_ros.diffusion.training.sheet import plot_curves
 from reconx_ros.diffusion.training.state import STATE
+from reconx_ros.diffusion.training.team import Team
 from reconx_ros.errors import SourceError, SynthesisError
 from reconx_ros.progress import Silent
 from reconx_ros.simulation.clips import ClipConfig
@@ -248,7 +249,7 @@ def test_the_structure_branch_can_begin_open_and_learn_faster(
 ) -> None:
     config = tiny.model_copy(update={"structure": True, "structure_gate": 0.2, "structure_rate": 5.0})
     training = begin(config, "cpu")
-    advance(training, store, config, "cpu")
+    advance(training, store, config, Team("cpu"))
     rest, structure = training.optimiser.param_groups
     assert structure["lr"] == 5 * rest["lr"] == 5 * rate(0, config)
     named = dict(training.named())
@@ -262,4 +263,19 @@ def test_the_structure_branch_can_begin_open_and_learn_faster(
     fresh = begin(config, "cpu")
     for name, value in fresh.named():
         if name in gates:
-            assert float(value.tanh()) == pytest.approx(0.2)
+            assert float(value.detach().tanh()) == pytest.approx(0.2)
+
+
+def test_the_curves_are_there_for_tensorboard(
+    clip_folder: Path, tiny: TrainingConfig, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorboard", reason="tensorboard (of the extra `train`) is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(clip_folder, tmp_path, tiny, False, "cpu", Silent())
+    curves = EventAccumulator(str(tmp_path / EVENTS)).Reload()
+    row = dict(zip(*((tmp_path / LOG).read_text().split()[at].split(",") for at in (0, -1)), strict=True))
+    for name in ("loss", "holes_db", "covered_db"):
+        (only,) = curves.Scalars(name)
+        assert only.step == int(row["step"]) == 4
+        assert only.value == pytest.approx(float(row[name]), abs=1e-4)

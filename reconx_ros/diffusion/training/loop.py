@@ -1,8 +1,6 @@
 """The training loop: resumable at any step, stopped cleanly by a signal."""
 
-import csv
 import math
-import time
 from pathlib import Path
 
 import torch
@@ -14,17 +12,17 @@ from reconx_ros.diffusion.small.points import PointEncoder
 from reconx_ros.diffusion.training.augment import augmented
 from reconx_ros.diffusion.training.config import TrainingConfig
 from reconx_ros.diffusion.training.loading import load_encoder, load_model
+from reconx_ros.diffusion.training.log import Log
 from reconx_ros.diffusion.training.losses import Loss
 from reconx_ros.diffusion.training.measure import measure
 from reconx_ros.diffusion.training.records import unpack
 from reconx_ros.diffusion.training.shards import ClipStore, shuffled
 from reconx_ros.diffusion.training.state import STATE, Training
+from reconx_ros.diffusion.training.team import Team
 from reconx_ros.errors import SynthesisError
 from reconx_ros.progress import Progress
 
-LOG, CONFIG, MODEL, ENCODER = "log.csv", "training.json", "model", "structure_encoder"
-LOG_EVERY = 20
-COLUMNS = ("step", "loss", "holes_db", "covered_db", "learning_rate", "frames_per_s")
+CONFIG, MODEL, ENCODER = "training.json", "model", "structure_encoder"
 LEAST_RATE = 0.02
 """The learning rate at the end, as a share of its highest."""
 
@@ -43,6 +41,8 @@ def train(
     Writes to ``output``: the state (to go on from), ``log.csv``, ``training.json``, and ``model/`` and
     ``structure_encoder/``, the averaged weights as ``from_pretrained`` reads them.
 
+    Started by ``accelerate launch``, each process takes its share of every step; the first writes.
+
     Args:
         data: folder of ``prepare``; clips that are added later are used from the next start on.
         output: folder, made if need be.
@@ -56,24 +56,28 @@ def train(
         SourceError: no clips in ``data``.
         SynthesisError: ``output`` holds a run and ``resume`` was not asked for.
     """
+    team = Team.join(device)
     store = ClipStore(data)
-    training = begin(config, device, start)
+    training = begin(config, team.device, start)
     output.mkdir(parents=True, exist_ok=True)
     if (output / STATE).exists():
         if not resume:
             raise SynthesisError(f"{output} holds a run; go on with --resume, or take another folder")
         training.load(output)
-    (output / CONFIG).write_text(config.model_dump_json(indent=1))
-    log = _Log(output / LOG)
-    while training.step < config.steps and not progress.cancelled():
-        done = advance(training, store, config, device)
-        log.add(training.step, done, rate(training.step, config), config.batch)
+    log = Log(output, config.batch) if team.leads else None
+    if log is not None:
+        (output / CONFIG).write_text(config.model_dump_json(indent=1))
+    while training.step < config.steps and not team.agreed(progress.cancelled()):
+        done = advance(training, store, config, team)
         note = f"holes {done.holes_db:+.2f} dB, covered {done.covered_db:+.2f} dB"
         progress.update("train", training.step, config.steps, note)
-        if training.step % config.save_every == 0:
-            save(training, output)
-    log.write(training.step, rate(training.step, config), config.batch)
-    save(training, output)
+        if log is not None:
+            log.add(training.step, done, rate(training.step, config))
+            if training.step % config.save_every == 0:
+                save(training, output)
+    if log is not None:
+        log.close(training.step, rate(training.step, config))
+        save(training, output)
     return training
 
 
@@ -106,22 +110,37 @@ def save(training: Training, output: Path) -> None:
     training.assign(own)
 
 
-def advance(training: Training, store: ClipStore, config: TrainingConfig, device: str) -> Loss:
-    """Do one step; which frames and which guises depends on the seed and the step alone."""
-    records = [store.part(clip, frames) for clip, frames in parts_of_step(store, config, training.step)]
-    generator = Generator().manual_seed(config.seed * 1_000_003 + training.step)
-    example = augmented(unpack(records), generator).to(device)
-    for group in training.optimiser.param_groups:
-        group["lr"] = rate(training.step, config) * group["times"]
+def advance(training: Training, store: ClipStore, config: TrainingConfig, team: Team) -> Loss:
+    """Do one step; which frames and which guises depends on the seed, the step and the process alone."""
+    done = learn(training, store, config, team)
+    team.average(value for _, value in training.named())
+    move(training, config)
+    return done
+
+
+def learn(training: Training, store: ClipStore, config: TrainingConfig, team: Team) -> Loss:
+    """Set the gradients of this process's share of the next step, and return its loss."""
+    parts = team.share(parts_of_step(store, config, training.step))
+    records = [store.part(clip, frames) for clip, frames in parts]
+    generator = Generator().manual_seed(
+        config.seed * 1_000_003 + training.step + 1_000_000_007 * team.index
+    )
+    example = augmented(unpack(records), generator).to(team.device)
     done = measure(training, example, config, generator)
     training.optimiser.zero_grad()
     done.total.backward()  # type: ignore[no-untyped-call]
+    return done
+
+
+def move(training: Training, config: TrainingConfig) -> None:
+    """Take the step that the gradients say, unless one of them is not finite."""
+    for group in training.optimiser.param_groups:
+        group["lr"] = rate(training.step, config) * group["times"]
     norm = clip_grad_norm_([value for _, value in training.named()], config.clip_norm)
     if bool(torch.isfinite(norm)):
         training.optimiser.step()
     training.step += 1
     training.follow(config.ema)
-    return done
 
 
 def parts_of_step(store: ClipStore, config: TrainingConfig, step: int) -> list[tuple[int, slice]]:
@@ -141,28 +160,3 @@ def rate(step: int, config: TrainingConfig) -> float:
     rising = min(1.0, (step + 1) / max(config.warm_up, 1))
     falling = 0.5 * (1 + math.cos(math.pi * step / config.steps))
     return config.learning_rate * rising * (LEAST_RATE + (1 - LEAST_RATE) * falling)
-
-
-class _Log:
-    """A row of means for every ``LOG_EVERY`` steps, appended to a CSV file."""
-
-    def __init__(self, file: Path) -> None:
-        self._file, self._since = file, time.monotonic()
-        self._rows: list[list[float]] = []
-        if not file.exists():
-            file.write_text(",".join(COLUMNS) + "\n")
-
-    def add(self, step: int, done: Loss, learning_rate: float, batch: int) -> None:
-        self._rows.append([float(value.detach()) for value in (done.total, done.holes_db, done.covered_db)])
-        if step % LOG_EVERY == 0:
-            self.write(step, learning_rate, batch)
-
-    def write(self, step: int, learning_rate: float, batch: int) -> None:
-        """Write a row of what was added since the last one."""
-        if not self._rows:
-            return
-        speed = len(self._rows) * batch / (time.monotonic() - self._since)
-        means = [f"{sum(column) / len(column):.5f}" for column in zip(*self._rows, strict=True)]
-        with self._file.open("a", newline="") as log:
-            csv.writer(log).writerow([step, *means, f"{learning_rate:.3g}", f"{speed:.2f}"])
-        self._rows, self._since = [], time.monotonic()
