@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from reconx_ros.diffusion.small.pipeline import ReconxPipeline
-from reconx_ros.diffusion.small.synthesizer import load_pipeline
+from reconx_ros.diffusion.small.film import Film
+from reconx_ros.diffusion.small.load import load_film
 from reconx_ros.diffusion.training.contest import (
     GUESSED,
     MODEL,
@@ -47,13 +47,13 @@ Measured = tuple[Outcome, Figures, Rows | None]
 
 def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield the figures of every set, print tables, write the contact sheet where asked."""
-    pipeline = load_pipeline(arguments.weights)
+    film = load_film(arguments.weights)
     steps = tuple(int(part) for part in arguments.steps.split(","))
     sheet: list[NDArray[np.float32]] = []
     for name, clips in sets(arguments):
         outcomes: list[Measured] = []
         for number, (each, clip) in enumerate(clips):
-            outcomes.append(judged(pipeline, steps, each, clip))
+            outcomes.append(judged(film, steps, each, clip))
             if arguments.sheet and number % max(1, len(clips) // SHOWN) == 0:
                 sheet.append(contact_sheet(outcomes[-1][0], unpack([each]).truth, number % FRAMES, COLUMNS))
         found = summary(outcomes)
@@ -87,12 +87,11 @@ def recorded(source: Path, kind: str, size: tuple[int, int]) -> list[tuple[Recor
     return [(record(clip), clip) for clip in real_clips(source, kind, size, FRAMES, EVERY)]
 
 
-def judged(pipeline: ReconxPipeline, steps: tuple[int, ...], each: Record, clip: Clip | None) -> Measured:
+def judged(film: Film, steps: tuple[int, ...], each: Record, clip: Clip | None) -> Measured:
     """Let every contender predict one clip, and measure it."""
     example = unpack([each])
-    encoder = pipeline.structure_encoder
-    ways = ways_of(pipeline.model, steps, encoder is not None)
-    outcome = contest(pipeline.model, example, encoder, ways)
+    ways = ways_of(film.network, steps, film.encoder is not None)
+    outcome = contest(film.network, example, film.encoder, ways)
     steady = None if clip is None else unsteadiness(outcome, clip)
     return outcome, figures_of(outcome, example.truth), steady
 

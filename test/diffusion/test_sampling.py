@@ -5,7 +5,8 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
 from reconx_ros.diffusion.small.blend import cropped
-from reconx_ros.diffusion.small.model import Prediction, SmallModel
+from reconx_ros.diffusion.small.model import SmallModel
+from reconx_ros.diffusion.small.network import Prediction
 from reconx_ros.diffusion.small.observation import Observation
 from reconx_ros.diffusion.small.points import PointEncoder
 from reconx_ros.diffusion.small.sampling import (

@@ -1,6 +1,8 @@
 """The small pipeline on a procedural room: saved, loaded by the user's call, filming, failing clearly."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from reconx_ros.diffusion.choose import contenders
 from reconx_ros.diffusion.config import SmallConfig, SynthesisConfig, TrustConfig
 from reconx_ros.diffusion.reliability import Reliability
 from reconx_ros.diffusion.small.export import export
+from reconx_ros.diffusion.small.load import load_film
 from reconx_ros.diffusion.small.model import SmallModel
 from reconx_ros.diffusion.small.names import CURVES
 from reconx_ros.diffusion.small.pipeline import ReconxPipeline
@@ -79,6 +82,38 @@ def test_what_is_saved_is_loaded_by_the_same_call_a_user_makes(weights: Path) ->
         assert (saved - value).abs().max() < 0.5, name
     halves = list((weights / "model").glob("*.fp16.safetensors"))
     assert len(halves) == 1
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_filming_with_and_without_diffusers_is_the_same(
+    weights: Path, views: list[Reference], steps: int
+) -> None:
+    pipeline = ReconxPipeline.from_pretrained(weights, variant="fp16", low_cpu_mem_usage=False)
+    pipeline.model.float()
+    pipeline.structure_encoder.float()
+    asked = (views[:2], [views[2].camera.resized(64, 48)], cloud_of(views))
+    one, other = (film(*asked, steps=steps, seed=3) for film in (pipeline, load_film(weights)))
+    for part in ("frames", "deviation", "depth", "covered"):
+        torch.testing.assert_close(getattr(one, part), getattr(other, part), atol=0, rtol=0)
+
+
+def test_a_map_is_filmed_without_importing_diffusers() -> None:
+    """Its import takes longer than filming, and memory."""
+    script = """if True:
+        import sys
+        from reconx_ros.diffusion.choose import contenders
+        from reconx_ros.diffusion.config import SynthesisConfig
+        assert len(contenders(SynthesisConfig(), "cpu")) == 2
+        print({"diffusers", "transformers"} & {*sys.modules})
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_weights_do_not_say_whose_disk_they_come_from(weights: Path) -> None:
+    for folder in (weights, WEIGHTS):
+        for file in folder.rglob("*.json"):
+            assert "_name_or_path" not in file.read_text(), file
 
 
 def test_the_shipped_weights_are_small_and_load_by_default() -> None:
@@ -174,7 +209,7 @@ def test_damaged_foreign_and_missing_weights_are_said_in_one_line(weights: Path,
     export(model, None, nan)
     shutil.copy(weights / CURVES, nan / CURVES)
     damaged = SmallSynthesizer.load(SmallConfig(weights=nan, width=64), "cpu")
-    assert damaged.pipeline.structure_encoder is None
+    assert damaged.film.encoder is None
 
 
 def test_nan_is_an_error_and_the_observed_map_goes_on(

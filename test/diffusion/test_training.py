@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from reconx_ros.diffusion.small.blend import cropped
-from reconx_ros.diffusion.small.model import Prediction, SmallModel
+from reconx_ros.diffusion.small.model import SmallModel
+from reconx_ros.diffusion.small.network import Prediction
 from reconx_ros.diffusion.small.sampling import NOISE
 from reconx_ros.diffusion.training.augment import exchanged, mirrored, recolored
 from reconx_ros.diffusion.training.config import TrainingConfig

@@ -14,20 +14,33 @@ Grounding (training-free, after arXiv 2503.05082) pulls r₀ toward a render of 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 from torch.nn.functional import pad
 
 from reconx_ros.diffusion.small.blend import cropped
-from reconx_ros.diffusion.small.model import Prediction, SmallModel
+from reconx_ros.diffusion.small.network import Prediction, SmallNetwork
 from reconx_ros.diffusion.small.observation import Observation
 from reconx_ros.structure.encoder import StructureTokens
 
 NOISE = 0.4
 """s, the standard deviation of a residual where nothing at all is known."""
+
+
+class Scheduler(Protocol):
+    """A scheduler of diffusers, such as its ``FlowMatchEulerDiscreteScheduler``."""
+
+    timesteps: Tensor
+    sigmas: Tensor
+
+    def set_timesteps(self, *, sigmas: list[float], device: torch.device) -> None:
+        """Prepare the steps from one σ to the next."""
+
+    def step(self, model_output: Tensor, timestep: Tensor, sample: Tensor) -> Any:  # noqa: ANN401
+        """Return the next sample as ``prev_sample``."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,7 @@ def noised(residual: Tensor, uncertainty: Tensor, noise: Tensor, time: Tensor) -
 
 
 def guided(
-    model: SmallModel,
+    model: SmallNetwork,
     seen: Observation,
     tokens: StructureTokens | None,
     guidance: Guidance,
@@ -102,8 +115,8 @@ def guided(
 
 
 def sample(
-    model: SmallModel,
-    scheduler: FlowMatchEulerDiscreteScheduler,
+    model: SmallNetwork,
+    scheduler: Scheduler,
     seen: Observation,
     tokens: StructureTokens | None,
     noise: Tensor,

@@ -1,14 +1,12 @@
 """The small model, and the fill it starts from, as synthesizers."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
 import numpy as np
 import torch
-from diffusers.utils import logging
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
@@ -16,8 +14,9 @@ from reconx_ros.diffusion.config import SmallConfig
 from reconx_ros.diffusion.exact import exact
 from reconx_ros.diffusion.protocol import GeneratedFrame
 from reconx_ros.diffusion.reliability import Floats, Reliability, load
+from reconx_ros.diffusion.small.film import Film, FilmOutput
+from reconx_ros.diffusion.small.load import load_film
 from reconx_ros.diffusion.small.names import ADAPTED, CURVES, FILL, SMALL
-from reconx_ros.diffusion.small.pipeline import FilmOutput, ReconxPipeline
 from reconx_ros.diffusion.small.sampling import Guidance
 from reconx_ros.errors import SynthesisError
 from reconx_ros.geometry.protocol import PointCloud
@@ -41,7 +40,7 @@ class SmallSynthesizer:
     """Films with the small model, or with the fill that learns nothing where ``learned`` is false.
 
     Attributes:
-        pipeline: the model.
+        film: the model.
         curves: reliability of both, by name.
         config: how to film.
         learned: whether the model has a say.
@@ -49,7 +48,7 @@ class SmallSynthesizer:
         seconds: time after which no further frames are begun.
     """
 
-    pipeline: ReconxPipeline
+    film: Film
     curves: dict[str, Reliability]
     config: SmallConfig
     learned: bool = True
@@ -64,7 +63,7 @@ class SmallSynthesizer:
             SynthesisError: the folder holds no such model, or it is damaged.
         """
         folder = config.weights or WEIGHTS
-        return cls(load_pipeline(folder).to(device), load(folder / CURVES), config, True, seconds)
+        return cls(load_film(folder, device), load(folder / CURVES), config, True, seconds)
 
     @property
     def name(self) -> str:
@@ -93,11 +92,11 @@ class SmallSynthesizer:
         from reconx_ros.diffusion.training.adapt import adapt  # noqa: PLC0415  (only where asked for)
 
         width, height = _size(references[0].camera, ADAPTED_WIDTH)
-        parts = (self.pipeline.model, self.pipeline.structure_encoder)
+        parts = (self.film.network, self.film.encoder)
         model, encoder, steps = adapt(*parts, references, untouched, (height, width), seconds, progress)
-        pipeline = ReconxPipeline(model, self.pipeline.scheduler, encoder)
+        film = replace(self.film, network=model, encoder=encoder)
         curves = {**self.curves, ADAPTED: self.curves[SMALL]}
-        return replace(self, pipeline=pipeline, curves=curves, adapted=steps)
+        return replace(self, film=film, curves=curves, adapted=steps)
 
     def believed(self, said: Floats, right: NDArray[np.bool_]) -> "SmallSynthesizer":
         """Return the synthesizer with its confidence shifted to how often it was right."""
@@ -136,7 +135,7 @@ class SmallSynthesizer:
             return []
         config = self.config
         try:
-            made = self.pipeline(
+            made = self.film(
                 near,
                 small,
                 cloud if config.structure_guidance > 0 else None,
@@ -157,39 +156,6 @@ class SmallSynthesizer:
             return []
         frames = [_frame(made, at, camera, curve) for at, camera in enumerate(small)]
         return [exact(frame, near) for frame in frames]
-
-
-def load_pipeline(folder: Path) -> ReconxPipeline:
-    """Return the pipeline saved in ``folder``, half precision if it was saved so, as float32.
-
-    Raises:
-        SynthesisError: there is none, or it cannot be read.
-    """
-    variant = "fp16" if any(folder.glob("*/*.fp16.safetensors")) else None
-    try:
-        with _quiet():
-            pipeline: ReconxPipeline = ReconxPipeline.from_pretrained(
-                str(folder), variant=variant, low_cpu_mem_usage=False, local_files_only=True
-            )
-    except Exception as err:  # diffusers raises nearly anything for a damaged folder
-        raise SynthesisError(f"{folder} holds no readable small model: {err}") from err
-    if not isinstance(pipeline, ReconxPipeline):
-        raise SynthesisError(f"{folder} holds a {type(pipeline).__name__}, not a small model of ours")
-    return pipeline
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep diffusers from drawing a bar and from warning that packages we do not need are missing."""
-    level, drawn = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if drawn:
-            logging.enable_progress_bar()
 
 
 def _size(camera: Camera, width: int) -> tuple[int, int]:

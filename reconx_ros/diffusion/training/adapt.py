@@ -13,8 +13,8 @@ import numpy as np
 from torch import Generator
 from torch.nn.utils import clip_grad_norm_
 
-from reconx_ros.diffusion.small.model import SmallModel
-from reconx_ros.diffusion.small.points import PointEncoder
+from reconx_ros.diffusion.small.clouds import PointNetwork
+from reconx_ros.diffusion.small.network import SmallNetwork
 from reconx_ros.diffusion.training.augment import augmented
 from reconx_ros.diffusion.training.config import TrainingConfig
 from reconx_ros.diffusion.training.measure import measure
@@ -30,14 +30,14 @@ STAGE = "adapt"
 
 
 def adapt(
-    model: SmallModel,
-    encoder: PointEncoder | None,
+    model: SmallNetwork,
+    encoder: PointNetwork | None,
     references: Sequence[Reference],
     untouched: Collection[int],
     size: tuple[int, int],
     seconds: float,
     progress: Progress,
-) -> tuple[SmallModel, PointEncoder | None, int]:
+) -> tuple[SmallNetwork, PointNetwork | None, int]:
     """Train copies of the models for ``seconds``.
 
     Args:
@@ -101,7 +101,7 @@ def _clip(pair: Sequence[Reference], target: Reference) -> Clip:
 
 def _step(training: Training, records: Sequence[Record]) -> None:
     luck = Generator().manual_seed(training.step)
-    example = augmented(unpack(records), luck).to(str(training.model.device))
+    example = augmented(unpack(records), luck).to(str(next(training.model.parameters()).device))
     done = measure(training, example, CONFIG, luck)
     training.optimiser.zero_grad()
     done.total.backward()  # type: ignore[no-untyped-call]

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from reconx_ros.diffusion.reliability import COLOUR_TOLERANCE, Floats, Reliability, fit
 from reconx_ros.diffusion.small.blend import cropped
-from reconx_ros.diffusion.small.model import SmallModel
 from reconx_ros.diffusion.small.names import FILL, SMALL
+from reconx_ros.diffusion.small.network import SmallNetwork
 from reconx_ros.diffusion.training.inputs import observation_of
 from reconx_ros.diffusion.training.records import unpack
 from reconx_ros.diffusion.training.shards import ClipStore
@@ -25,7 +25,7 @@ Pixels = dict[str, list[tuple[Floats, NDArray[np.bool_]]]]
 
 
 def calibrate(
-    model: SmallModel, data: Path, picture: Path, progress: Progress
+    model: SmallNetwork, data: Path, picture: Path, progress: Progress
 ) -> tuple[dict[str, Reliability], dict[str, Any]]:
     """Fit the reliability of the model and of its fill, and draw both.
 
@@ -55,7 +55,7 @@ def calibrate(
 
 
 def _pixels(
-    model: SmallModel, store: ClipStore, number: int
+    model: SmallNetwork, store: ClipStore, number: int
 ) -> Iterator[tuple[str, tuple[Floats, NDArray[np.bool_]]]]:
     example = unpack([store[number]])
     with torch.no_grad():

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reconx_ros.diffusion.small.blend import cropped
-from reconx_ros.diffusion.small.model import SmallModel
+from reconx_ros.diffusion.small.clouds import PointNetwork
+from reconx_ros.diffusion.small.network import SmallNetwork
 from reconx_ros.diffusion.small.observation import Observation, middle_exposure
-from reconx_ros.diffusion.small.points import PointEncoder
 from reconx_ros.diffusion.small.sampling import AS_TRAINED, sample
 from reconx_ros.diffusion.training.inputs import observation_of, points_of
 from reconx_ros.diffusion.training.records import Example
@@ -49,9 +49,9 @@ class Outcome:
 
 
 def contest(
-    model: SmallModel | None,
+    model: SmallNetwork | None,
     example: Example,
-    encoder: PointEncoder | None = None,
+    encoder: PointNetwork | None = None,
     ways: Mapping[str, Predictor] | None = None,
 ) -> Outcome:
     """Let the model and the fills predict the example's frames.
@@ -73,7 +73,9 @@ def contest(
         found[GUESSED] = seen.base
         images = {name: cropped(each, render.margin).clamp(0, 1) for name, each in found.items()}
         luck = torch.Generator().manual_seed(0)
-        tokens = encoder and encoder(points_of(example), example.reference_pose[:, 0], luck)
+        tokens = (
+            None if encoder is None else encoder(points_of(example), example.reference_pose[:, 0], luck)
+        )
         if model is not None:
             images[MODEL] = model(seen, tokens).image.clamp(0, 1)
         for name, predict in (ways or {}).items():
@@ -84,7 +86,7 @@ def contest(
     return Outcome(images, covered, holes_db, covered_db)
 
 
-def ways_of(model: SmallModel, steps: tuple[int, ...], structure: bool) -> dict[str, Predictor]:
+def ways_of(model: SmallNetwork, steps: tuple[int, ...], structure: bool) -> dict[str, Predictor]:
     """Return the other ways to ask the model: samples of some steps, and the mean without structure.
 
     Args:

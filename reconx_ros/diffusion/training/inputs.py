@@ -5,8 +5,8 @@ from torch import Generator, Tensor
 from torch.nn.functional import pad
 
 from reconx_ros.diffusion.small.blend import cropped
+from reconx_ros.diffusion.small.clouds import Points
 from reconx_ros.diffusion.small.observation import Observation, middle_exposure, observe
-from reconx_ros.diffusion.small.points import Points
 from reconx_ros.diffusion.small.sampling import noised
 from reconx_ros.diffusion.training.records import Example
 

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Generator
@@ -90,7 +91,7 @@ def begin(config: TrainingConfig, device: str, start: Path | None = None) -> Tra
     torch.manual_seed(config.seed)
     model = SmallModel(widths=config.widths) if start is None else load_model(start / MODEL)
     found = None if start is None else load_encoder(start / ENCODER)
-    encoder = (found or PointEncoder(width=model.config.structure_width)).to(device).train()
+    encoder = (found or PointEncoder(width=model.sizes.structure_width)).to(device).train()
     used = encoder if config.structure else None
     if config.structure:
         model.open_structure(config.structure_gate)
@@ -104,9 +105,10 @@ def save(training: Training, output: Path) -> None:
     training.save(output)
     own = {name: value.detach().clone() for name, value in training.named()}
     training.assign(training.average)
-    training.model.save_pretrained(output / MODEL)
-    if training.encoder is not None:
-        training.encoder.save_pretrained(output / ENCODER)
+    model, encoder = cast(Any, training.model), cast(Any, training.encoder)  # diffusers models: see `begin`
+    model.save_pretrained(output / MODEL)
+    if encoder is not None:
+        encoder.save_pretrained(output / ENCODER)
     training.assign(own)
 
 

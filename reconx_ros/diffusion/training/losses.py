@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from reconx_ros.diffusion.small.blend import cropped
-from reconx_ros.diffusion.small.model import Prediction
+from reconx_ros.diffusion.small.network import Prediction
 from reconx_ros.diffusion.small.observation import Observation
 
 FLOOR = 2e-4

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from reconx_ros.diffusion.small.model import SmallModel
-from reconx_ros.diffusion.small.points import PointEncoder
+from reconx_ros.diffusion.small.clouds import PointNetwork
+from reconx_ros.diffusion.small.network import SmallNetwork
 from reconx_ros.errors import SynthesisError
 
 STATE = "state.safetensors"
@@ -30,17 +30,17 @@ class Training:
         step: steps done.
     """
 
-    model: SmallModel
+    model: SmallNetwork
     optimiser: AdamW
     average: dict[str, Tensor]
     step: int = 0
-    encoder: PointEncoder | None = None
+    encoder: PointNetwork | None = None
 
     @classmethod
     def begin(
         cls,
-        model: SmallModel,
-        encoder: PointEncoder | None,
+        model: SmallNetwork,
+        encoder: PointNetwork | None,
         learning_rate: float,
         weight_decay: float,
         structure_rate: float = 1.0,
@@ -120,7 +120,7 @@ class Training:
                     }
 
 
-def _named(model: SmallModel, encoder: PointEncoder | None) -> Iterator[tuple[str, nn.Parameter]]:
+def _named(model: SmallNetwork, encoder: PointNetwork | None) -> Iterator[tuple[str, nn.Parameter]]:
     yield from model.named_parameters()
     if encoder is not None:
         yield from ((f"encoder.{name}", value) for name, value in encoder.named_parameters())

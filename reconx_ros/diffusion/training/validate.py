@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from reconx_ros.diffusion.small.model import SmallModel
-from reconx_ros.diffusion.small.points import PointEncoder
+from reconx_ros.diffusion.small.clouds import PointNetwork
+from reconx_ros.diffusion.small.network import SmallNetwork
 from reconx_ros.diffusion.training.contest import Outcome, contest
 from reconx_ros.diffusion.training.pairs import TARGETS, real_records
 from reconx_ros.diffusion.training.records import Record, unpack
@@ -28,12 +28,12 @@ SHOWN = 10
 
 
 def validate(
-    model: SmallModel | None,
+    model: SmallNetwork | None,
     data: Path,
     real: Path | None,
     output: Path,
     progress: Progress,
-    encoder: PointEncoder | None = None,
+    encoder: PointNetwork | None = None,
 ) -> dict[str, Any]:
     """Measure a model, print a table, and write ``validation.json`` and contact sheets.
 
@@ -68,8 +68,8 @@ def validate(
 
 
 def _measured(
-    model: SmallModel | None,
-    encoder: PointEncoder | None,
+    model: SmallNetwork | None,
+    encoder: PointNetwork | None,
     records: Sequence[Record] | ClipStore,
     sheet: Path,
     name: str,
