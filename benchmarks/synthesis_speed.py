@@ -18,6 +18,7 @@ from reconx_ros.diffusion.training.inputs import observation_of
 from reconx_ros.diffusion.training.loop import advance, begin
 from reconx_ros.diffusion.training.records import unpack
 from reconx_ros.diffusion.training.shards import ClipStore
+from reconx_ros.diffusion.training.team import Team
 from reconx_ros.diffusion.trust import cloud_of
 from reconx_ros.machine import peak_memory
 from reconx_ros.progress import Silent
@@ -90,7 +91,7 @@ def training(arguments: argparse.Namespace) -> dict[str, float]:
     """Return clips a second of single frames, as training begins; of observing them alone, too."""
     store, config = ClipStore(arguments.clips), TrainingConfig(batch=BATCH, structure=True)
     run = begin(config, "cpu")
-    steps = timed(lambda: advance(run, store, config, "cpu"), TRAINING_STEPS)
+    steps = timed(lambda: advance(run, store, config, Team("cpu")), TRAINING_STEPS)
     example = unpack([store.part(number, slice(0, 1)) for number in range(BATCH)])
     seen = timed(lambda: observation_of(example))
     size = tuple(store[0]["truth"].shape[-2:])

@@ -97,6 +97,14 @@ def test_filming_with_and_without_diffusers_is_the_same(
         torch.testing.assert_close(getattr(one, part), getattr(other, part), atol=0, rtol=0)
 
 
+def test_wide_frames_are_sampled_too(weights: Path, views: list[Reference]) -> None:
+    """Of 192 pixels across: margins are wider than the network makes use of."""
+    camera = views[2].camera.resized(192, 144)
+    film = load_film(weights)(views[:2], [camera], cloud_of(views), steps=2)
+    assert film.frames.shape == (1, 3, 144, 192)
+    assert film.depth.shape == film.deviation.shape == (1, 1, 144, 192)
+
+
 def test_a_map_is_filmed_without_importing_diffusers() -> None:
     """Its import takes longer than filming, and memory."""
     script = """if True:

@@ -10,6 +10,7 @@ from reconx_ros.camera import Camera
 from reconx_ros.diffusion.small.blend import cropped
 from reconx_ros.diffusion.small.clouds import PointNetwork, Points
 from reconx_ros.diffusion.small.fold import LAYERS, fold, order, widened
+from reconx_ros.diffusion.small.lean import lean
 from reconx_ros.diffusion.small.network import Prediction, SmallNetwork
 from reconx_ros.diffusion.small.observation import Observation, middle_exposure, observe
 from reconx_ros.diffusion.small.sampling import (
@@ -175,7 +176,7 @@ class Film:
         given = batch(near, size, str(self.device))
         intrinsics, poses = camera_tensors(cameras[part.frames])
         few = [each.mapped(lambda image: image[:, part.frames]) for each in (render, bright)]
-        return observe(
+        seen = observe(
             few[0],
             few[1],
             given.color,
@@ -184,6 +185,7 @@ class Film:
             given.world_from_camera,
             poses.to(self.device),
         )
+        return lean(seen)
 
     def _filmed(
         self,
@@ -207,7 +209,7 @@ class Film:
             return _finite(grounded(guided(self.network, seen, tokens, guidance), grounding))
         drawn = []
         for each in noise:
-            mine = each[:, part.frames]
+            mine = _middle(each[:, part.frames], seen.base)
             one = sample(
                 self.network, self.scheduler(), seen, tokens, mine, steps, guidance, grounding, proceed
             )
@@ -223,6 +225,12 @@ def _checked(steps: int, samples: int, window: int, overlap: int) -> None:
             raise SynthesisError(f"{name} {value}: at least {least} is needed")
     if not 0 <= overlap < window:
         raise SynthesisError(f"overlap {overlap} of windows of {window} frames: 0 to {window - 1}")
+
+
+def _middle(image: Tensor, like: Tensor) -> Tensor:
+    """Cut the middle of the size of ``like`` out of an image [..., H, W]."""
+    rows, columns = ((image.shape[at] - like.shape[at]) // 2 for at in (-2, -1))
+    return cropped(image, (rows, columns))
 
 
 def _averaged(drawn: Sequence[Prediction]) -> Prediction:
@@ -253,7 +261,7 @@ def _joined(
         return bright.crop(image)
 
     measured, known = front_depth(bright)
-    guess = clip([(part, cut(each.distance)) for part, each in seen])
+    guess = clip([(part, cropped(each.distance, each.margin)) for part, each in seen])
     deviation = clip([(part, made.log_variance.float().exp().sqrt()) for part, made in parts])
     return FilmOutput(
         frames=clip([(part, made.image.float()) for part, made in parts]).clamp(0, 1),
