@@ -4,6 +4,8 @@ r"""The small model against fills that learn nothing: quality, speed, and what i
     python benchmarks/synthesis.py quality --clips clips --real ../shared/data/redkitchen_bag \
         --json benchmarks/results/synthesis.json --sheet /tmp/synthesis.png
     python benchmarks/synthesis.py speed --clips clips --json benchmarks/results/synthesis.json
+    python benchmarks/synthesis.py lean --real ../shared/data/redkitchen_bag \
+        --json benchmarks/results/synthesis.json
     python benchmarks/synthesis.py downstream --data ../shared/data \
         --json benchmarks/results/synthesis.json --output /tmp/downstream
 
@@ -14,7 +16,8 @@ of a part can be run one by one (``--cases``).
 recording and from walks through procedural rooms: between two references, and beyond them. Every
 contender predicts the same frames in the same run; means and 95 % intervals are over clips (those of a
 recording overlap, so that their intervals are narrow). ``speed``: on this machine, seconds of an 8-frame
-clip and what else one waits for. ``downstream``: held-out PSNR of the map, ``auto`` against ``none``.
+clip and what else one waits for. ``lean``: what ``small/lean.py`` costs and saves. ``downstream``:
+held-out PSNR of the map, ``auto`` against ``none``.
 """
 
 import reconx_ros  # noqa: F401  before torch: it says how OpenMP threads wait
@@ -26,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import synthesis_downstream
+import synthesis_lean
 import synthesis_quality
 import synthesis_speed
 
@@ -36,6 +40,7 @@ from reconx_ros.machine import describe_machine
 PARTS = {
     "quality": synthesis_quality.measure,
     "speed": synthesis_speed.measure,
+    "lean": synthesis_lean.measure,
     "downstream": synthesis_downstream.measure,
 }
 

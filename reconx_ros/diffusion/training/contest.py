@@ -81,8 +81,8 @@ def contest(
         for name, predict in (ways or {}).items():
             images[name] = predict(seen, tokens).clamp(0, 1)
     covered = cropped(example.render.coverage.amax(2), render.margin)
-    holes_db = {name: _decibels(each, example.truth, 1 - covered) for name, each in images.items()}
-    covered_db = {name: _decibels(each, example.truth, covered) for name, each in images.items()}
+    holes_db = {name: decibels(each, example.truth, 1 - covered) for name, each in images.items()}
+    covered_db = {name: decibels(each, example.truth, covered) for name, each in images.items()}
     return Outcome(images, covered, holes_db, covered_db)
 
 
@@ -114,7 +114,14 @@ def ways_of(model: SmallNetwork, steps: tuple[int, ...], structure: bool) -> dic
     return ways | ({WITHOUT_STRUCTURE: without} if structure else {})
 
 
-def _decibels(image: Tensor, truth: Tensor, region: Tensor) -> Floats:
+def decibels(image: Tensor, truth: Tensor, region: Tensor) -> Floats:
+    """Return the PSNR [B, F] of images over regions, NaN where a region has fewer than ``FEWEST`` pixels.
+
+    Args:
+        image: [B, F, 3, h, w].
+        truth: like ``image``.
+        region: [B, F, 1, h, w], 1 inside.
+    """
     count = region.sum((-3, -2, -1))
     square = ((image - truth).square().mean(-3, keepdim=True) * region).sum((-3, -2, -1))
     value = -10 * torch.log10(square / count.clamp(min=1) + FLOOR)
