@@ -16,6 +16,7 @@ from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.grow import grown, imagined
 from reconx_ros.splatting.initialise import initialise
 from reconx_ros.splatting.optimise import GaussianOptimiser
+from reconx_ros.splatting.rasterize import observed_by
 from reconx_ros.splatting.reproject import reprojected_views
 from reconx_ros.splatting.views import generated_views, observed_views
 from reconx_ros.stopwatch import Stopwatch
@@ -55,7 +56,8 @@ def reconstruct_keyframes(
         )
     with watch.stage("synthesis"):  # 3: structure-guided view synthesis
         studio = Studio(config.synthesis, config.device)
-        filmed = studio.film(references_of(estimate), cloud, trajectory, progress)
+        so_far = None if start is None else observed_by(start, config.splatting.rasterizer)
+        filmed = studio.film(references_of(estimate), cloud, trajectory, progress, so_far)
     with watch.stage("splatting"):  # 4: confidence-aware 3D Gaussian splatting
         gaussians = start if start is not None else initialise(cloud, config.splatting)
         gaussians = grown(gaussians, estimate, config.splatting)

@@ -26,6 +26,12 @@ class SmallConfig(Settings):
         1.0, ge=0, description="strength of the structure tokens; 0 leaves them out"
     )
     reference_guidance: float = Field(1.0, ge=0, description="strength of the reference tokens")
+    grounding: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="how strongly frames keep to the map so far, where there is one: live, and --resume",
+    )
     window: int = Field(8, ge=1, description="frames the model sees at once")
     overlap: int = Field(2, ge=0, description="frames neighbouring windows share")
     seed: int = Field(0, ge=0, description="of the noise")

@@ -1,6 +1,6 @@
 """What every synthesizer gives: generated frames of known pose with per-pixel confidence."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,9 @@ from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.progress import Progress
 from reconx_ros.structure.reference import Reference
 from reconx_ros.structure.trajectory import Trajectory
+
+Scene = Callable[[Camera], tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""The map so far: colour [H, W, 3] over black and alpha [H, W], both in [0, 1], as a camera sees it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,9 @@ class Synthesizer(Protocol):
             right: [N], whether the colour was right.
         """
 
+    def grounded(self, scene: Scene) -> "Synthesizer":
+        """Return the synthesizer that keeps to what the map so far shows, if it can."""
+
 
 class NoSynthesis:
     """Generate nothing: the map holds only what was seen."""
@@ -88,4 +94,8 @@ class NoSynthesis:
 
     def believed(self, said: NDArray[np.float32], right: NDArray[np.bool_]) -> "NoSynthesis":
         """Return itself: it claims nothing."""
+        return self
+
+    def grounded(self, scene: Scene) -> "NoSynthesis":
+        """Return itself: it shows nothing."""
         return self

@@ -9,7 +9,7 @@ import numpy as np
 
 from reconx_ros.diffusion.choose import contenders
 from reconx_ros.diffusion.config import SynthesisConfig
-from reconx_ros.diffusion.protocol import GeneratedFrame, NoSynthesis, Synthesizer
+from reconx_ros.diffusion.protocol import GeneratedFrame, NoSynthesis, Scene, Synthesizer
 from reconx_ros.diffusion.small.names import SMALL
 from reconx_ros.diffusion.trust import Trial, gain, left_out, trial
 from reconx_ros.errors import MissingDependencyError, SynthesisError
@@ -95,6 +95,7 @@ class Studio:
         cloud: PointCloud,
         trajectory: Trajectory,
         progress: Progress,
+        scene: Scene | None = None,
     ) -> Synthesis:
         """Film ``trajectory``; where that is impossible, nothing is filmed and the report says why.
 
@@ -103,12 +104,15 @@ class Studio:
             cloud: the structure condition.
             trajectory: cameras to film.
             progress: told about each step; asked whether to stop.
+            scene: the map so far, if there is one.
         """
         if self.config.method == "none" or not len(trajectory) or not references:
             return Synthesis(report={"reason": _why_nothing(self.config, trajectory)})
         try:
             self.load()
             chosen, report = self._choice(references, progress)
+            if scene is not None:
+                chosen = chosen.grounded(scene)
             frames = chosen.generate(references, cloud, trajectory, progress)
         except (SynthesisError, MissingDependencyError) as err:
             return Synthesis(report={"reason": str(err)})

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 
 from reconx_ros.config import ReconxConfig
+from reconx_ros.diffusion.protocol import Scene
 from reconx_ros.diffusion.synthesis import Studio, Synthesis, references_of
 from reconx_ros.errors import ReconxError
 from reconx_ros.geometry.protocol import Geometry, PointCloud
@@ -50,7 +51,12 @@ class Imagination:
             self._studio.load()
 
     def film(
-        self, keyframes: Sequence[Keyframe], room: Geometry, cloud: PointCloud, progress: Progress
+        self,
+        keyframes: Sequence[Keyframe],
+        room: Geometry,
+        cloud: PointCloud,
+        progress: Progress,
+        scene: Scene | None = None,
     ) -> Synthesis:
         """Film between and beside the newest of ``keyframes``.
 
@@ -59,6 +65,7 @@ class Imagination:
             room: gives their depth.
             cloud: the structure condition.
             progress: asked whether to stop; what is filmed by then is not used.
+            scene: the map so far.
 
         Raises:
             GeometryError: no depth for these keyframes.
@@ -66,5 +73,5 @@ class Imagination:
         newest = range(max(0, len(keyframes) - NEWEST), len(keyframes))
         estimate = room.estimate(keyframes, Silent(), only=list(newest))
         path = plan_trajectory(estimate.keyframes, self._config.live_frames, cloud, self._config.plan)
-        done = self._studio.film(references_of(estimate), cloud, path, progress)
+        done = self._studio.film(references_of(estimate), cloud, path, progress, scene)
         return Synthesis(report={"reason": "interrupted"}) if progress.cancelled() else done

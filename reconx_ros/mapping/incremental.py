@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.config import ReconxConfig
+from reconx_ros.diffusion.protocol import Scene
 from reconx_ros.diffusion.synthesis import Synthesis
 from reconx_ros.errors import MapError
 from reconx_ros.geometry.choose import FROM_NEIGHBOURS, ROOMS, choose_method
@@ -24,6 +25,7 @@ from reconx_ros.mapping.whole import whole_map
 from reconx_ros.progress import Progress, Silent
 from reconx_ros.sources.rigid import rigid_inverse
 from reconx_ros.splatting.initialise import initialise
+from reconx_ros.splatting.rasterize import observed_by
 from reconx_ros.splatting.report import OptimisationReport
 from reconx_ros.splatting.views import observed_view
 from reconx_ros.stopwatch import Stopwatch
@@ -135,11 +137,18 @@ class IncrementalMapper:
             return 0
         with self._watch.stage("synthesis"):
             room, cloud = self._room(self._keyframes), self._fusion.cloud()
-            made = self.imagination.film(self._keyframes, room, cloud, progress or Silent())
+            made = self.imagination.film(self._keyframes, room, cloud, progress or Silent(), self._scene())
         with self._watch.stage("splatting"):
             self._gaussians.imagine(made.frames, self._groups[self._keyframes[-1].name])
         self._imagined = made
         return len(made.frames)
+
+    def _scene(self) -> Scene | None:
+        """Return the Gaussians so far for frames to keep to, where that is wanted."""
+        if self.config.synthesis.small.grounding == 0:
+            return None
+        live = self._gaussians.snapshot()
+        return None if live is None else observed_by(live[0], self.config.splatting.rasterizer)
 
     def snapshot(self, whole: bool = True) -> Reconstruction | None:
         """Return the map as it is now, or ``None`` before the first keyframe.

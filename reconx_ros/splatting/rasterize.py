@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reconx_ros.camera import Camera
 from reconx_ros.errors import SplattingError
+from reconx_ros.geometry.protocol import GENERATED
 from reconx_ros.splatting import model
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.parameters import GaussianParameters
@@ -91,6 +92,22 @@ def render_view(
     depth = rendered.depth.cpu().numpy() / np.maximum(alpha, 0.5)
     depth[alpha < 0.5] = np.nan
     return rendered.color.cpu().numpy(), depth, alpha
+
+
+def observed_by(
+    gaussians: GaussianMap, backend: Backend = "auto"
+) -> Callable[[Camera], tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Return a function that gives image over black and alpha of what was seen of a map.
+
+    Generated Gaussians are left out: what is filmed next is not to hold on to what was filmed before.
+    """
+    seen = gaussians.select(np.flatnonzero(gaussians.provenance != GENERATED))
+
+    def shown(camera: Camera) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        image, _, alpha = render_view(seen, camera, backend)
+        return image, alpha
+
+    return shown
 
 
 def check_drawable(parameters: GaussianParameters, camera: Camera, degree: int) -> None:

@@ -290,3 +290,39 @@ def cloud_of_nothing() -> PointCloud:
     return PointCloud(
         rows, rows.astype(np.uint8), rows, single, single.astype(np.uint8), single.astype(np.int32)
     )
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_frames_keep_to_the_map_so_far(
+    config: SmallConfig, views: list[Reference], strength: float
+) -> None:
+    """A map that is red on the left, and says nothing on the right."""
+    red = np.array([0.8, 0.1, 0.2], np.float32)
+
+    def scene(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+        alpha = np.zeros((camera.height, camera.width), np.float32)
+        alpha[:, : camera.width // 2] = 1.0
+        return alpha[..., None] * red, alpha
+
+    plain = SmallSynthesizer.load(config.model_copy(update={"grounding": strength}), "cpu")
+    asked = (views[:2], cloud_of(views), Trajectory((views[2].camera,)), Silent())
+    (alone,), (kept,) = plain.generate(*asked), plain.grounded(scene).generate(*asked)
+    half = kept.image.shape[1] // 2
+    assert np.array_equal(alone.image[:, half:], kept.image[:, half:])
+    expected = alone.image[:, :half] * (1 - strength) + 255 * red * strength
+    assert np.abs(kept.image[:, :half] - expected).max() <= 1.5
+
+
+def test_a_studio_hands_the_map_on(config: SmallConfig, views: list[Reference]) -> None:
+    kept = config.model_copy(update={"grounding": 1.0})
+    studio = Studio(SynthesisConfig(small=kept, method="small", trust=TrustConfig(keyframes=0)), "cpu")
+    size = (views[2].camera.height, views[2].camera.width)
+
+    def white(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+        alpha = np.ones((camera.height, camera.width), np.float32)
+        return alpha[..., None].repeat(3, -1), alpha
+
+    path = Trajectory((views[2].camera,))
+    (frame,) = studio.film(views[:2], cloud_of(views), path, Silent(), white).frames
+    assert frame.image.shape[:2] == size
+    assert frame.image.min() == 255

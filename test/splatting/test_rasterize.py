@@ -9,10 +9,11 @@ import torch
 from scenes import Recipe, parameters, scene
 
 from reconx_ros.errors import MissingDependencyError, SplattingError
+from reconx_ros.geometry.protocol import GENERATED, OBSERVED
 from reconx_ros.splatting import gsplat_backend
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.parameters import GaussianParameters
-from reconx_ros.splatting.rasterize import rasterize, render_view
+from reconx_ros.splatting.rasterize import observed_by, rasterize, render_view
 
 ARRAYS, VIEW = scene(Recipe(1, 60, 1, 40, 30, (-3.0, -1.0), (0.0, 3.0), 0.2, 0.0))
 
@@ -33,6 +34,19 @@ def test_parameters_come_from_and_go_to_a_map() -> None:
         array[:] = 0
     np.testing.assert_array_equal(there.means.detach(), gaussians.means)
     assert GaussianParameters.from_map(gaussians, dtype=torch.float64).sh.dtype == torch.float64
+
+
+def test_what_was_seen_is_shown_without_what_was_generated() -> None:
+    gaussians = gaussian_map()
+    seen = gaussians.select(np.arange(30))
+    mixed = replace(
+        gaussians, provenance=np.where(np.arange(60) < 30, OBSERVED, GENERATED).astype(np.uint8)
+    )
+    image, alpha = observed_by(mixed)(VIEW)
+    expected, _, opaque = render_view(seen, VIEW)
+    np.testing.assert_array_equal(image, expected)
+    np.testing.assert_array_equal(alpha, opaque)
+    assert (render_view(mixed, VIEW)[2] > alpha + 0.1).any()
 
 
 def test_a_view_has_depth_where_it_is_covered() -> None:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from reconx_ros.camera import Camera
 from reconx_ros.diffusion.config import SmallConfig
 from reconx_ros.diffusion.exact import exact
-from reconx_ros.diffusion.protocol import GeneratedFrame
+from reconx_ros.diffusion.protocol import GeneratedFrame, Scene
 from reconx_ros.diffusion.reliability import Floats, Reliability, load
 from reconx_ros.diffusion.small.film import Film, FilmOutput
 from reconx_ros.diffusion.small.load import load_film
 from reconx_ros.diffusion.small.names import ADAPTED, CURVES, FILL, SMALL
-from reconx_ros.diffusion.small.sampling import Guidance
+from reconx_ros.diffusion.small.sampling import Grounding, Guidance
 from reconx_ros.errors import SynthesisError
 from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.progress import Progress
@@ -31,6 +31,7 @@ WEIGHTS = Path(__file__).parents[1] / "weights" / "reconx-small"
 ADAPTED_WIDTH = 128
 """Pixels that a model is adapted at, as it was trained at."""
 
+LEAST_ALPHA = 1e-3
 MULTIPLE = 8
 """Sides of a generated frame are multiples of this, so that all resolutions of the model are whole."""
 
@@ -45,6 +46,7 @@ class SmallSynthesizer:
         config: how to film.
         learned: whether the model has a say.
         adapted: steps it was trained for on the run's own keyframes.
+        scene: the map so far, which frames keep to as strongly as ``config.grounding`` says.
         seconds: time after which no further frames are begun.
     """
 
@@ -54,6 +56,7 @@ class SmallSynthesizer:
     learned: bool = True
     seconds: float = float("inf")
     adapted: int = 0
+    scene: Scene | None = None
 
     @classmethod
     def load(cls, config: SmallConfig, device: str, seconds: float = float("inf")) -> "SmallSynthesizer":
@@ -102,6 +105,10 @@ class SmallSynthesizer:
         """Return the synthesizer with its confidence shifted to how often it was right."""
         return replace(self, curves={**self.curves, self.name: self.curves[self.name].shifted(said, right)})
 
+    def grounded(self, scene: Scene) -> "SmallSynthesizer":
+        """Return the synthesizer that keeps to what ``scene`` shows."""
+        return replace(self, scene=scene)
+
     def generate(
         self,
         references: Sequence[Reference],
@@ -143,6 +150,7 @@ class SmallSynthesizer:
                 samples=config.samples,
                 seed=config.seed,
                 guidance=Guidance(config.reference_guidance, config.structure_guidance),
+                grounding=self._grounding(small),
                 window=config.window,
                 overlap=min(config.overlap, config.window - 1),
                 precision=torch.bfloat16 if config.bf16 else None,
@@ -156,6 +164,17 @@ class SmallSynthesizer:
             return []
         frames = [_frame(made, at, camera, curve) for at, camera in enumerate(small)]
         return [exact(frame, near) for frame in frames]
+
+    def _grounding(self, cameras: Sequence[Camera]) -> Grounding | None:
+        if self.scene is None or self.config.grounding == 0:
+            return None
+        seen = [self.scene(camera) for camera in cameras]
+        color, alpha = (
+            torch.from_numpy(np.stack(part)).to(self.film.device) for part in zip(*seen, strict=True)
+        )
+        plain = color / alpha[..., None].clamp(min=LEAST_ALPHA)
+        pull = self.config.grounding * alpha[:, None]
+        return Grounding(plain.permute(0, 3, 1, 2)[None].clamp(0, 1), pull[None])
 
 
 def _size(camera: Camera, width: int) -> tuple[int, int]:

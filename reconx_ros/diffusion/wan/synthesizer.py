@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from reconx_ros.camera import Camera
-from reconx_ros.diffusion.protocol import GeneratedFrame
+from reconx_ros.diffusion.protocol import GeneratedFrame, Scene
 from reconx_ros.diffusion.wan.clips import Window, film_size, padded, windows
 from reconx_ros.diffusion.wan.conditions import Conditions, conditions
 from reconx_ros.diffusion.wan.config import WanConfig
@@ -69,6 +69,10 @@ class WanVaceSynthesizer:
         other = WanVaceSynthesizer(self._film, self._folder, self._config, self._device, self._seconds)
         other._curve = self._curve.shifted(said, right)
         return other
+
+    def grounded(self, scene: Scene) -> "WanVaceSynthesizer":
+        """Return itself: covered pixels keep to the references in its control video already."""
+        return self
 
     def generate(
         self,
