@@ -95,11 +95,11 @@ def validate(
     data: Path, real: Path | None, folder: Path | None, without_structure: bool, output: Path
 ) -> None:
     """Measure a model beside fills that learn nothing: a table, JSON and contact sheets."""
-    from reconx_ros.diffusion.training.loading import load_encoder, load_model  # noqa: PLC0415  (torch)
+    from reconx_ros.diffusion.small.weights import load_encoder, load_network  # noqa: PLC0415  (torch)
     from reconx_ros.diffusion.training.loop import ENCODER, MODEL  # noqa: PLC0415
     from reconx_ros.diffusion.training.validate import validate as measure  # noqa: PLC0415
 
-    model = None if folder is None else load_model(folder / MODEL)
+    model = None if folder is None else load_network(folder / MODEL)
     encoder = None if folder is None or without_structure else load_encoder(folder / ENCODER)
     with shown_progress() as progress:
         measure(model, data, real, output, progress, encoder)
@@ -117,11 +117,11 @@ def export(folder: Path, data: Path, output: Path) -> None:
     from reconx_ros.diffusion import reliability  # noqa: PLC0415  (diffusers)
     from reconx_ros.diffusion.small.export import export as write  # noqa: PLC0415
     from reconx_ros.diffusion.small.names import CURVES  # noqa: PLC0415
+    from reconx_ros.diffusion.small.weights import load_encoder, load_network  # noqa: PLC0415
     from reconx_ros.diffusion.training.calibrate import calibrate  # noqa: PLC0415
-    from reconx_ros.diffusion.training.loading import load_encoder, load_model  # noqa: PLC0415
     from reconx_ros.diffusion.training.loop import ENCODER, MODEL  # noqa: PLC0415
 
-    model, encoder = load_model(folder / MODEL), load_encoder(folder / ENCODER)
+    model, encoder = load_network(folder / MODEL), load_encoder(folder / ENCODER)
     with shown_progress() as progress:
         curves, tests = calibrate(model, data, folder / "reliability.png", progress)
     size = write(model, encoder, output)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from reconx_ros.diffusion.small.model import SmallModel
+from reconx_ros.diffusion.small.weights import load_network
 from reconx_ros.diffusion.training.contest import GUESSED, MODEL, contest
-from reconx_ros.diffusion.training.loading import load_model
 from reconx_ros.diffusion.training.pairs import real_records
 from reconx_ros.diffusion.training.records import Example, unpack
 from reconx_ros.diffusion.training.validate import validate
@@ -55,7 +55,7 @@ def test_frames_that_say_nothing_do_not_count() -> None:
 
 def test_figures_of_the_fills_and_a_saved_model(clip_folder: Path, tmp_path: Path) -> None:
     SmallModel(widths=(8, 16, 16, 16)).save_pretrained(tmp_path / "model")
-    validate(load_model(tmp_path / "model"), clip_folder, None, tmp_path, Silent())
+    validate(load_network(tmp_path / "model"), clip_folder, None, tmp_path, Silent())
     figures = json.loads((tmp_path / "validation.json").read_text())["procedural"]
     assert figures["holes"]["push-pull"]["mean"] == 0.0
     assert figures["holes"]["mean"]["mean"] < 0.0
@@ -66,7 +66,7 @@ def test_figures_of_the_fills_and_a_saved_model(clip_folder: Path, tmp_path: Pat
 
 def test_no_model_and_no_frames_are_said_in_one_line(small_bag: Path, tmp_path: Path) -> None:
     with pytest.raises(SynthesisError, match="no model of ours"):
-        load_model(tmp_path)
+        load_network(tmp_path)
     with pytest.raises(SourceError, match="10 frames"):
         real_records(small_bag, "extrapolated", (48, 64))
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
 from numpy.typing import NDArray
 from torch import Tensor
 
 from reconx_ros.diffusion.small.blend import cropped
 from reconx_ros.diffusion.small.clouds import PointNetwork
+from reconx_ros.diffusion.small.load import scheduler_of
 from reconx_ros.diffusion.small.network import SmallNetwork
 from reconx_ros.diffusion.small.observation import Observation, middle_exposure
 from reconx_ros.diffusion.small.sampling import AS_TRAINED, sample
@@ -94,12 +94,12 @@ def ways_of(model: SmallNetwork, steps: tuple[int, ...], structure: bool) -> dic
         steps: of the flow, one sampler for each; the noise is always the same.
         structure: whether the model has tokens to do without.
     """
+    flow = scheduler_of()
 
     def sampler(count: int) -> Predictor:
         def draw(seen: Observation, tokens: StructureTokens | None) -> Tensor:
             noise = torch.randn(seen.base.shape, generator=torch.Generator().manual_seed(0))
-            flow = FlowMatchEulerDiscreteScheduler()
-            done = sample(model, flow, seen, tokens, noise.to(seen.base), count, AS_TRAINED)
+            done = sample(model, flow(), seen, tokens, noise.to(seen.base), count, AS_TRAINED)
             if done is None:  # only where someone asks to stop, and nobody does
                 raise AssertionError
             return done.image

@@ -2,17 +2,16 @@
 
 import math
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 from torch import Generator
 from torch.nn.utils import clip_grad_norm_
 
-from reconx_ros.diffusion.small.model import SmallModel
-from reconx_ros.diffusion.small.points import PointEncoder
+from reconx_ros.diffusion.small.clouds import CloudSizes, PointNetwork
+from reconx_ros.diffusion.small.network import Sizes, SmallNetwork
+from reconx_ros.diffusion.small.weights import load_encoder, load_network, save_part
 from reconx_ros.diffusion.training.augment import augmented
 from reconx_ros.diffusion.training.config import TrainingConfig
-from reconx_ros.diffusion.training.loading import load_encoder, load_model
 from reconx_ros.diffusion.training.log import Log
 from reconx_ros.diffusion.training.losses import Loss
 from reconx_ros.diffusion.training.measure import measure
@@ -89,9 +88,9 @@ def begin(config: TrainingConfig, device: str, start: Path | None = None) -> Tra
         SynthesisError: ``start`` holds no model.
     """
     torch.manual_seed(config.seed)
-    model = SmallModel(widths=config.widths) if start is None else load_model(start / MODEL)
+    model = SmallNetwork(Sizes(widths=config.widths)) if start is None else load_network(start / MODEL)
     found = None if start is None else load_encoder(start / ENCODER)
-    encoder = (found or PointEncoder(width=model.sizes.structure_width)).to(device).train()
+    encoder = (found or PointNetwork(CloudSizes(width=model.sizes.structure_width))).to(device).train()
     used = encoder if config.structure else None
     if config.structure:
         model.open_structure(config.structure_gate)
@@ -105,10 +104,9 @@ def save(training: Training, output: Path) -> None:
     training.save(output)
     own = {name: value.detach().clone() for name, value in training.named()}
     training.assign(training.average)
-    model, encoder = cast(Any, training.model), cast(Any, training.encoder)  # diffusers models: see `begin`
-    model.save_pretrained(output / MODEL)
-    if encoder is not None:
-        encoder.save_pretrained(output / ENCODER)
+    save_part(training.model, output / MODEL)
+    if training.encoder is not None:
+        save_part(training.encoder, output / ENCODER)
     training.assign(own)
 
 
