@@ -73,7 +73,7 @@ class CandidateJudge:
         config: KeyframeConfig,
         unpack: Unpack,
         accept: Callable[[Keyframe, str], None],
-        complain: Callable[[str, str], None],
+        complain: Callable[[str, str], object],
         capacity: int = 3,
     ) -> None:
         self.dropped: Counter[str] = Counter()

@@ -21,8 +21,8 @@ class Complaints:
         self._seen: dict[str, tuple[float, int]] = {}
         self._lock = threading.Lock()
 
-    def say(self, kind: str, line: str) -> None:
-        """Log ``line`` unless one of its ``kind`` was logged within the period."""
+    def say(self, kind: str, line: str) -> bool:
+        """Log ``line`` unless one of its ``kind`` was logged within the period; return whether it was."""
         now = self._clock()
         with self._lock:
             last, silent = self._seen.get(kind, (-float("inf"), 0))
@@ -30,3 +30,4 @@ class Complaints:
             self._seen[kind] = (now, 0) if loud else (last, silent + 1)
         if loud:
             self._log(f"{line} ({silent} more like this)" if silent else line)
+        return loud

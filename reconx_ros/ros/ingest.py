@@ -75,7 +75,7 @@ class Ingest:
         poses: PoseSource,
         unpack: Unpack,
         accept: Callable[[Keyframe, str], None],
-        complain: Callable[[str, str], None],
+        complain: Callable[[str, str], object],
         behind: Callable[[], int],
     ) -> None:
         self.received: Counter[str] = Counter()

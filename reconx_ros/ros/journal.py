@@ -40,7 +40,7 @@ class Journal:
     """
 
     def __init__(
-        self, begin: Begin, folder: Path | None = None, complain: Callable[[str], None] = print
+        self, begin: Begin, folder: Path | None = None, complain: Callable[[str], object] = print
     ) -> None:
         self._begin, self._folder, self._complain = begin, folder, complain
         self._buffer = KeyframeBuffer(begin.config.keyframes.capacity)

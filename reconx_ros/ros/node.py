@@ -152,11 +152,12 @@ class ReconxNode(LifecycleNode):
         session, inputs = self.session, self._inputs
         assert session is not None
         assert inputs is not None
-        silent = [] if session.ingest.paused else self._watch.silent(session.ingest.received)
+        silent = [] if session.ingest.paused else self._watch.news(session.ingest.received)
         if silent:
             mode = f"depth {self.values.depth_mode}, matched by stamp within {self.values.slop:g} s"
             line = silence_line(silent, inputs.topics, session.ingest.received, mode, self._available())
-            session.complaints.say("silence", line)
+            if session.complaints.say("silence", line):
+                self._watch.told(silent)
 
     def _available(self) -> dict[str, list[str]]:
         """Return the topics that somebody else publishes, by the input they could serve."""

@@ -49,7 +49,7 @@ class PoseQueue(Generic[Item]):
         self,
         poses: PoseSource,
         timeout: float,
-        complain: Callable[[str, str], None],
+        complain: Callable[[str, str], object],
         capacity: int = 30,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -7,7 +7,9 @@ each topic with a profile that every subscriber can match. Topics are remapped, 
 
 import argparse
 import importlib
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +21,7 @@ from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
+from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
@@ -42,13 +45,21 @@ class Player:
         recording: opened.
         rate: recorded seconds a second.
         clock: whether to publish /clock.
+        stop: set where somebody wants it to end.
     """
 
-    def __init__(self, node: Node, recording: Recording, rate: float, clock: bool) -> None:
-        self._node, self._recording, self._rate = node, recording, rate
+    def __init__(
+        self, node: Node, recording: Recording, rate: float, clock: bool, stop: threading.Event
+    ) -> None:
+        self._recording, self._rate, self._stop = recording, rate, stop
         self._publishers = _publishers(node, recording.topics)
         self._clock = node.create_publisher(Clock, "/clock", reliable()) if clock else None
         self._clock_ns = -CLOCK_STEP_NS
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody wants it to end."""
+        return self._stop.is_set()
 
     @property
     def subscriptions(self) -> int:
@@ -58,8 +69,8 @@ class Player:
     def wait_for_subscribers(self, count: int, timeout: float = 30.0) -> bool:
         """Wait until ``count`` subscriptions are matched; return whether they are."""
         deadline = time.monotonic() + timeout
-        while rclpy.ok() and self.subscriptions < count and time.monotonic() < deadline:
-            time.sleep(0.05)
+        while not self._stop.is_set() and self.subscriptions < count and time.monotonic() < deadline:
+            self._stop.wait(0.05)
         return self.subscriptions >= count
 
     def play(self) -> Iterator[float]:
@@ -70,7 +81,7 @@ class Player:
             first = message.log_ns if first is None else first
             elapsed = (message.log_ns - first) / 1e9
             self._wait(started + elapsed / self._rate, message.log_ns)
-            if not rclpy.ok():
+            if self._stop.is_set():
                 return
             self._publishers[message.topic].publish(_payload(message))
             yield elapsed
@@ -78,17 +89,17 @@ class Player:
     def flush(self) -> None:
         """Wait until reliable subscribers have everything."""
         for publisher in self._publishers.values():
-            if rclpy.ok():
+            if not self._stop.is_set():
                 publisher.wait_for_all_acked(Duration(seconds=2))
 
     def _wait(self, due: float, log_ns: int) -> None:
         """Sleep until ``due`` (monotonic), telling the recorded time as it passes."""
-        while rclpy.ok():
+        while not self._stop.is_set():
             left = due - time.monotonic()
             self._tell_clock(log_ns - max(0, round(left * self._rate * 1e9)))
             if left <= 0:
                 return
-            time.sleep(min(left, CLOCK_STEP_NS / 1e9 / self._rate if self._clock else 0.2))
+            self._stop.wait(min(left, CLOCK_STEP_NS / 1e9 / self._rate if self._clock else 0.2))
 
     def _tell_clock(self, now_ns: int) -> None:
         """Publish the recorded time, at most once a step; it also goes back when a recording loops."""
@@ -143,16 +154,15 @@ def _arguments(arguments: list[str]) -> argparse.Namespace:
     return parsed
 
 
-def _run(node: Node, options: argparse.Namespace) -> None:
+def _run(node: Node, options: argparse.Namespace, stop: threading.Event) -> None:
     recording = open_recording(options.bag)
     try:
-        player = Player(node, recording, options.rate, options.clock)
+        player = Player(node, recording, options.rate, options.clock, stop)
         if not player.wait_for_subscribers(options.wait_for_subscribers):
             print(f"only {player.subscriptions} subscriptions came; playing all the same", flush=True)
-        while rclpy.ok():
+        _play_once(player)
+        while options.loop and not stop.is_set():
             _play_once(player)
-            if not options.loop:
-                break
         player.flush()
         if recording.damage:
             print(recording.damage, file=sys.stderr)
@@ -168,18 +178,22 @@ def _play_once(player: Player) -> None:
         if time.monotonic() - told > (0.2 if terminal else 5.0):
             told = time.monotonic()
             print(f"played {seconds:.1f} s, {count} messages", end="\r" if terminal else "\n", flush=True)
-    print(f"played {seconds:.1f} s, {count} messages: done", flush=True)
+    print(
+        f"played {seconds:.1f} s, {count} messages: {'stopped' if player.stopped else 'done'}", flush=True
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Play a recording; return 0, or 2 where it cannot be read."""
     arguments = arguments if arguments is not None else sys.argv
     options = _arguments(arguments)
-    rclpy.init(args=arguments)
+    # Not rclpy's handlers: they shut ROS down in the middle of a message.
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        _run(rclpy.create_node("player"), options)
-    except KeyboardInterrupt:
-        pass
+        _run(rclpy.create_node("player"), options, stop)
     except ReconxError as err:
         print(f"player: {err}", file=sys.stderr)
         return 2

@@ -92,11 +92,16 @@ class Rates:
 
 
 class SilenceWatch:
-    """Notices that an input has brought nothing for ``SILENCE_S`` seconds."""
+    """Notices that an input has brought nothing for ``SILENCE_S`` seconds.
+
+    What never brought anything is worth saying again and again; what has fallen silent, such as a bag
+    that has ended, once.
+    """
 
     def __init__(self, needed: tuple[str, ...], clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._heard = dict.fromkeys(needed, (0, clock()))
+        self._told: list[str] = []
 
     def silent(self, received: Counter[str]) -> list[str]:
         """Return the needed inputs that have been silent for too long."""
@@ -104,7 +109,19 @@ class SilenceWatch:
         for kind, (count, _) in self._heard.items():
             if received[kind] != count:
                 self._heard[kind] = (received[kind], now)
-        return [kind for kind, (_, at) in self._heard.items() if now - at >= SILENCE_S]
+        found = [kind for kind, (_, at) in self._heard.items() if now - at >= SILENCE_S]
+        self._told = [kind for kind in self._told if kind in found]
+        return found
+
+    def news(self, received: Counter[str]) -> list[str]:
+        """Return the silent inputs where that is worth a line."""
+        found = self.silent(received)
+        worth = any(kind not in self._told or received[kind] == 0 for kind in found)
+        return found if worth else []
+
+    def told(self, silent: list[str]) -> None:
+        """Note that a line was written about these."""
+        self._told = list(silent)
 
 
 def silence_line(

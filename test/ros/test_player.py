@@ -1,8 +1,10 @@
 """The player: every message, as it was recorded, at its time."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from rclpy.node import Node
 from ros_helpers import Process, spin_until
 from rosgraph_msgs.msg import Clock
@@ -52,4 +54,16 @@ def test_what_is_no_recording_is_one_line(launch: Callable[..., Process], tmp_pa
     player = launch(PLAYER, str(tmp_path / "empty.mcap"))
     assert player.popen.wait(20) == 2
     assert "empty.mcap" in player.output
+    assert "Traceback" not in player.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_at_once_and_quietly(
+    ros: Node, launch: Callable[..., Process], small_bag: Path, number: signal.Signals
+) -> None:
+    player = launch(PLAYER, str(small_bag), "--rate", "0.01", "--clock")
+    assert spin_until(ros, lambda: ros.count_publishers("/clock") == 1, 20), player.output
+    player.popen.send_signal(number)
+    assert player.popen.wait(5) == 0
+    assert "stopped" in player.output
     assert "Traceback" not in player.output

@@ -52,6 +52,25 @@ def test_silence_is_noticed_for_each_input_alone() -> None:
     assert watch.silent(Counter(image=1, depth=1)) == ["image"]
 
 
+def test_what_never_came_is_said_again_and_what_has_fallen_silent_once() -> None:
+    clock = Time()
+    watch = SilenceWatch(("image", "depth"), clock)
+    clock.now += 6
+    assert watch.news(Counter(image=1)) == ["depth"]
+    watch.told(["depth"])
+    assert watch.news(Counter(image=1)) == ["depth"]
+    assert watch.news(Counter(image=2, depth=1)) == []
+    clock.now += 6
+    both = Counter(image=2, depth=1)
+    assert watch.news(both) == ["image", "depth"]
+    assert watch.news(both) == ["image", "depth"]  # until it was written
+    watch.told(["image", "depth"])
+    assert watch.news(both) == []
+    assert watch.news(Counter(image=3, depth=2)) == []
+    clock.now += 6
+    assert watch.news(Counter(image=3, depth=2)) == ["image", "depth"]
+
+
 def test_a_clock_that_is_hours_off_or_silent_is_named() -> None:
     assert clock_warning(10 * HOUR, None) == ""
     assert clock_warning(10 * HOUR, 10 * HOUR - 59 * HOUR // 60) == ""
