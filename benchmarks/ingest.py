@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,60 +28,97 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-WIDTH, HEIGHT, RATE_HZ, FOCAL = 640, 480, 30.0, 525.0
+RATE_HZ = 30.0
 SPEED = 0.3
 """Metres a second along the wall."""
-DISTANCE, LENGTH = 2.0, 8.0
-"""Metres to the wall, and along it before the camera turns back."""
+DISTANCE = 2.0
+"""Metres to the wall."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How a camera is led along a textured wall, there and back.
+
+    Attributes:
+        width: of its images.
+        height: of its images.
+        rate_hz: images a second of its time.
+        length: metres before it turns back.
+        faster: its seconds a second of ours; above 1 it publishes /clock.
+    """
+
+    width: int = 640
+    height: int = 480
+    rate_hz: float = RATE_HZ
+    length: float = 8.0
+    faster: float = 1.0
+
+    @property
+    def focal(self) -> float:
+        """In pixels, of a Kinect's field of view."""
+        return 525.0 * self.width / 640
 
 
 class Camera:
     """Publishes a camera that looks at a textured wall and moves along it, there and back."""
 
-    def __init__(self) -> None:
+    def __init__(self, walk: Walk = Walk()) -> None:
         import rclpy
         from geometry_msgs.msg import TransformStamped
+        from rosgraph_msgs.msg import Clock
         from sensor_msgs.msg import CameraInfo, Image
         from tf2_msgs.msg import TFMessage
 
         from reconx_ros.ros.qos import reliable
 
+        self._walk, width, height, focal = walk, walk.width, walk.height, walk.focal
         rclpy.init()
         node = rclpy.create_node("camera")
+        self._clock = node.create_publisher(Clock, "/clock", reliable()) if walk.faster > 1 else None
         self._colour = node.create_publisher(Image, "image", reliable(5))
         self._depth = node.create_publisher(Image, "depth", reliable(5))
         self._info = node.create_publisher(CameraInfo, "camera_info", reliable(5))
         self._tf = node.create_publisher(TFMessage, "/tf", reliable(100))
         self._transforms = TFMessage(transforms=[TransformStamped(child_frame_id="camera")])
-        self._image = Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=WIDTH * 3)
-        self._measured = Image(height=HEIGHT, width=WIDTH, encoding="16UC1", step=WIDTH * 2)
-        depth = np.full((HEIGHT, WIDTH), DISTANCE * 1000, np.uint16)
+        self._image = Image(height=height, width=width, encoding="rgb8", step=width * 3)
+        self._measured = Image(height=height, width=width, encoding="16UC1", step=width * 2)
+        depth = np.full((height, width), DISTANCE * 1000, np.uint16)
         self._measured.data = array.array("B", depth.tobytes())
-        k = [FOCAL, 0.0, (WIDTH - 1) / 2, 0.0, FOCAL, (HEIGHT - 1) / 2, 0.0, 0.0, 1.0]
-        self._calibration = CameraInfo(width=WIDTH, height=HEIGHT, k=k)
-        pixels = int(LENGTH * FOCAL / DISTANCE) + WIDTH
+        k = [focal, 0.0, (width - 1) / 2, 0.0, focal, (height - 1) / 2, 0.0, 0.0, 1.0]
+        self._calibration = CameraInfo(width=width, height=height, k=k)
+        pixels = int(walk.length * focal / DISTANCE) + width
         coarse = np.random.default_rng(0).integers(0, 255, (60, pixels // 8, 3), dtype=np.uint8)
-        self._wall = cv2.resize(coarse, (pixels, HEIGHT), interpolation=cv2.INTER_CUBIC)
+        self._wall = cv2.resize(coarse, (pixels, height), interpolation=cv2.INTER_CUBIC)
 
     def run(self, seconds: float) -> None:
-        """Publish for so long, in time."""
+        """Publish so many seconds of the camera's time."""
         publishers = (self._colour, self._depth, self._info, self._tf)
         deadline = time.monotonic() + 20
         while not all(p.get_subscription_count() for p in publishers) and time.monotonic() < deadline:
             time.sleep(0.05)
-        begin = time.monotonic()
-        for index in range(round(seconds * RATE_HZ)):
-            time.sleep(max(0.0, begin + index / RATE_HZ - time.monotonic()))
-            self._publish(SPEED * index / RATE_HZ)
+        begin, first, rate = time.monotonic(), time.time_ns(), self._walk.rate_hz
+        for index in range(round(seconds * rate)):
+            time.sleep(max(0.0, begin + index / rate / self._walk.faster - time.monotonic()))
+            stamp = time.time_ns() if self._clock is None else first + round(index / rate * 1e9)
+            self._tell(stamp)
+            self._publish(SPEED * index / rate, stamp)
 
-    def _publish(self, travelled: float) -> None:
+    def _tell(self, stamp: int) -> None:
         from reconx_ros.ros.messages import header
 
-        there = travelled % (2 * LENGTH)
-        x = min(there, 2 * LENGTH - there)
-        left = round(x * FOCAL / DISTANCE)
-        stamp = time.time_ns()
-        self._image.data = array.array("B", self._wall[:, left : left + WIDTH].tobytes())
+        if self._clock is not None:
+            from rosgraph_msgs.msg import Clock
+
+            self._clock.publish(Clock(clock=header("", stamp).stamp))
+
+    def _publish(self, travelled: float, stamp: int) -> None:
+        from reconx_ros.ros.messages import header
+
+        length = self._walk.length
+        there = travelled % (2 * length)
+        x = min(there, 2 * length - there)
+        left = round(x * self._walk.focal / DISTANCE)
+        self._image.data = array.array("B", self._wall[:, left : left + self._walk.width].tobytes())
         for message in (self._image, self._measured, self._calibration):
             message.header = header("camera", stamp)
         (transform,) = self._transforms.transforms

@@ -169,6 +169,11 @@ class CloudFusion:
         """Bring back what ``take`` gave; voxels seen anew meanwhile merge with them."""
         self._insert(voxels)
 
+    def regroup(self, old: int, new: int) -> None:
+        """Let the voxels of the group ``old`` belong to ``new``."""
+        group = self._voxels.group
+        group[group == old] = new
+
     def remove(self, rows: NDArray[np.bool_]) -> None:
         """Remove the points at ``rows``, a mask over ``cloud()``."""
         self._voxels.keep(~rows)

@@ -1,5 +1,6 @@
 """View overlap: the share of one view that another one sees too."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -76,3 +77,9 @@ def overlap(first: Footprint, second: Footprint) -> float:
     The smaller, so that a closer look (all of which the first view had in its image) is new.
     """
     return min(seen_share(first, second), seen_share(second, first))
+
+
+def shown_again(keyframe: Keyframe, others: Iterable[Keyframe], most: float) -> list[str]:
+    """Return the names of the ``others`` that share more than ``most`` of their view with ``keyframe``."""
+    footprint = Footprint.of(keyframe)
+    return [other.name for other in others if overlap(footprint, Footprint.of(other)) > most]

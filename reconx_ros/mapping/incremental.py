@@ -16,6 +16,7 @@ from reconx_ros.geometry.choose import FROM_NEIGHBOURS, ROOMS, choose_method
 from reconx_ros.geometry.fusion import CloudFusion
 from reconx_ros.geometry.protocol import OBSERVED, Geometry, PointCloud, PointMap
 from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.keyframes.overlap import shown_again
 from reconx_ros.mapping.archive import Archive, RestingSubmap
 from reconx_ros.mapping.imagination import Imagination
 from reconx_ros.mapping.live_gaussians import LiveGaussians
@@ -103,6 +104,7 @@ class IncrementalMapper:
             taken, pointmap = estimate.keyframes[0], estimate.pointmaps[0]
             rows = self._fusion.add(taken, pointmap, OBSERVED, self._submaps.next(taken.camera))
         self._enter(taken)
+        self._renew(taken)
         self._metric = estimate.metric
         if geometry.name in FROM_NEIGHBOURS and not pointmap.known.any():
             self._waiting = [*self._waiting, taken.name][-WAITING:]
@@ -238,6 +240,24 @@ class IncrementalMapper:
         self._groups[keyframe.name] = submap.number
         self._poses[keyframe.name] = keyframe.camera.world_from_camera
         self._keyframes.append(keyframe)
+
+    def _renew(self, keyframe: Keyframe) -> None:
+        """Let old views go that ``keyframe`` shows again: places that are seen daily must not grow.
+
+        What came of them stays, and goes to the submap of ``keyframe`` where theirs has no view left.
+        """
+        old = [k for k in self._keyframes if self._submaps.outlived(self._groups[k.name])]
+        gone = shown_again(keyframe, old, self.config.keyframes.max_overlap)
+        if not gone:
+            return
+        self._gaussians.forget_views(gone)
+        self._keyframes = [k for k in self._keyframes if k.name not in gone]
+        for name in gone:
+            number, mine = self._groups.pop(name), self._groups[keyframe.name]
+            del self._poses[name]
+            if self._submaps.leave(name, number):
+                self._fusion.regroup(number, mine)
+                self._gaussians.regroup(number, mine)
 
     def _room(self, views: list[Keyframe]) -> Geometry:
         """Return the room for ``views``; it is kept, for rooms remember what they know of each view."""

@@ -1,6 +1,6 @@
 """The optimiser with names on its rows: Gaussians keep an id for life and belong to a submap."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,8 +129,13 @@ class LiveGaussians:
 
     def forget_frames(self) -> None:
         """Stop training on generated frames."""
-        if self._optimiser is not None and IMAGINED in self._views:
-            staying = [view for view, name in enumerate(self._views) if name != IMAGINED]
+        self.forget_views([IMAGINED])
+
+    def forget_views(self, names: Collection[str]) -> None:
+        """Stop training on the views ``names``; unknown names are ignored."""
+        gone = set(names)
+        if self._optimiser is not None and not gone.isdisjoint(self._views):
+            staying = [view for view, name in enumerate(self._views) if name not in gone]
             self._optimiser.keep_views(staying)
             self._views = [self._views[view] for view in staying]
 
@@ -193,11 +198,13 @@ class LiveGaussians:
         taken = TakenGaussians(
             snapshot[0].select(mine), self.ids[mine], self._optimiser.appearance(leaving)
         )
-        staying = [view for view in range(len(self._views)) if view not in set(leaving)]
-        self._optimiser.keep_views(staying)
-        self._views = [self._views[view] for view in staying]
+        self.forget_views(names)
         self.remove(self.groups == group)
         return taken
+
+    def regroup(self, old: int, new: int) -> None:
+        """Let what belongs to the submap ``old`` belong to ``new``."""
+        self.groups[self.groups == old] = new
 
     def _keep(self, rows: NDArray[np.intp]) -> None:
         self.ids, self.groups = self.ids[rows], self.groups[rows]

@@ -47,6 +47,7 @@ class Submaps:
     def __init__(self, config: MappingConfig) -> None:
         self.all: dict[int, Submap] = {}
         self._config = config
+        self._next = LOADED + 1
         self._travelled = 0.0
         self._last: Array | None = None
         self._current: Submap | None = None
@@ -63,11 +64,12 @@ class Submaps:
             key=lambda submap: float(np.linalg.norm(submap.centre - camera.centre)),
             default=None,
         )
-        return max(self.all, default=LOADED) + 1 if chosen is None else chosen.number
+        return self._next if chosen is None else chosen.number
 
     def assign(self, name: str, camera: Camera) -> Submap:
         """Return the submap of a new keyframe, which is its newest member now (see ``next``)."""
         number = self.next(camera)
+        self._next = max(self._next, number + 1)
         self._travelled += self._step(camera)
         self._last = camera.centre.copy()
         chosen = self.all.setdefault(number, Submap(number, camera.centre.copy(), 0.0))
@@ -75,6 +77,18 @@ class Submaps:
         chosen.travelled = self._travelled
         self._current = chosen
         return chosen
+
+    def outlived(self, number: int) -> bool:
+        """Return whether the camera was in a submap so long ago that it begins a new one there."""
+        return self._travelled - self.all[number].travelled > self._config.rejoin_path
+
+    def leave(self, name: str, number: int) -> bool:
+        """Take a keyframe out of its submap; return whether that was its last, and the submap is gone."""
+        names = self.all[number].names
+        names.remove(name)
+        if not names:
+            del self.all[number]
+        return not names
 
     def motions(self, before: Mapping[str, Array], after: Mapping[str, Array]) -> dict[int, Array]:
         """Return how each submap has to move, rigid [4, 4], where poses of its keyframes are corrected.

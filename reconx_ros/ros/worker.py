@@ -47,7 +47,7 @@ from reconx_ros.ros.link import (
 )
 from reconx_ros.ros.reconstruct import reconstruct
 from reconx_ros.ros.replies import MapReplies, optical_rows
-from reconx_ros.ros.resources import gpu_bytes, memory_bytes
+from reconx_ros.ros.resources import give_back, gpu_bytes, memory_bytes
 from reconx_ros.ros.warmup import warm_up
 
 URGENT = (Save, Load, Stop, Reset, Pause, Correct, ClearBox, Reconstruct)
@@ -64,6 +64,9 @@ SHORT_S = 0.3
 
 MOST_WAITING = 32
 """Keyframes that wait here; more stay with the node until there is room."""
+
+TRIM_S = 20.0
+"""Seconds between two times that freed memory is given back to the system."""
 
 NICE = 10
 """The worker may use all cores; the node's callbacks go first."""
@@ -116,6 +119,7 @@ class MapWorker:
         self._steps_left = 0
         self._to_imagine = False
         self._published = -float("inf")
+        self._trimmed = time.monotonic()
         self._camera_frame = ""
 
     @property
@@ -291,6 +295,9 @@ class MapWorker:
         self._published = time.monotonic()
         if update is not None:
             self._send(update)
+        if time.monotonic() - self._trimmed > TRIM_S:
+            give_back()
+            self._trimmed = time.monotonic()
 
     def _save(self, request: int, folder: Path) -> Answer:
         code: Code = "failed"

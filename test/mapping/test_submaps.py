@@ -218,3 +218,33 @@ def test_memory_stays_bounded_on_a_long_way() -> None:
     whole = made.snapshot()
     assert whole is not None
     assert len(whole.keyframes) == 30
+
+
+def test_a_place_that_is_seen_again_and_again_does_not_grow() -> None:
+    made = mapper(submap_keyframes=4, submap_radius=1.5, rejoin_path=2.0)
+    places = np.arange(0.0, 6.0, 0.5)
+    sizes, count = [], 0
+    for lap in range(6):
+        for x in places if lap % 2 == 0 else places[::-1]:
+            made.add(keyframe(f"{count}", float(x)))
+            count += 1
+        near = made.snapshot(whole=False)
+        assert near is not None
+        sizes.append((len(near.keyframes), made.submaps[0], len(near.cloud), len(near.gaussians)))
+    assert sizes[0][0] == len(places)
+    assert max(keyframes for keyframes, *_ in sizes) <= len(places) + 8  # those at the turn are not old yet
+    assert sizes[-1][1] <= sizes[1][1]
+    assert sizes[-1][2] == pytest.approx(sizes[0][2], rel=0.01)  # no point went with a view
+    assert sizes[-1][3] >= 0.9 * sizes[0][3]
+    # All that is left belongs to a submap that still moves.
+    before, lift = made.snapshot(), turn(0, 0, 0.5, 0)
+    assert before is not None
+    made.correct({k.name: lift @ k.camera.world_from_camera for k in before.keyframes})
+    after = made.snapshot()
+    assert after is not None
+    np.testing.assert_allclose(
+        after.gaussians.means, before.gaussians.means + np.float32([0, 0.5, 0]), atol=1e-4
+    )
+    rise = after.cloud.points[:, 1].mean() - before.cloud.points[:, 1].mean()
+    assert rise == pytest.approx(0.5, abs=0.01)
+    assert made.refine(0.1) is not None
