@@ -28,4 +28,10 @@ class MappingConfig(Settings):
     max_active: int = Field(
         16, ge=1, description="most submaps in memory; the farthest rests on disk where there are more"
     )
+    far_voxel: float = Field(
+        0.05, gt=0, description="metres between the points that are still published of a submap at rest"
+    )
+    far_points: int = Field(
+        500_000, ge=0, description="most such points, of the nearest submaps; 0: only what is in memory"
+    )
     distance_field: DistanceFieldConfig = DistanceFieldConfig()

@@ -18,6 +18,7 @@ from reconx_ros.geometry.protocol import OBSERVED, Geometry, PointCloud, PointMa
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.overlap import shown_again
 from reconx_ros.mapping.archive import Archive, RestingSubmap
+from reconx_ros.mapping.far import FarAway, FarPoints
 from reconx_ros.mapping.imagination import Imagination
 from reconx_ros.mapping.live_gaussians import LiveGaussians
 from reconx_ros.mapping.reconstruction import Reconstruction
@@ -66,6 +67,7 @@ class IncrementalMapper:
         self._imagined = Synthesis(report={"reason": "nothing was filmed yet"})
         self._submaps = Submaps(self.config.mapping)
         self._archive = Archive(self._scratch, fusion.voxel_size)
+        self._far = FarAway(self.config.mapping)
         self._groups: dict[str, int] = {}
         self._poses: dict[str, Array] = {}
         self._watch = Stopwatch()
@@ -81,6 +83,10 @@ class IncrementalMapper:
     def submaps(self) -> tuple[int, int]:
         """Number of submaps, and of those that rest on disk."""
         return len(self._submaps.all), len(self._archive)
+
+    def far(self) -> FarPoints:
+        """Return points of the submaps that rest on disk, thinned out, the nearest submaps first."""
+        return self._far.nearest(self._submaps.nearest())
 
     def add(self, keyframe: Keyframe) -> PointMap:
         """Take in ``keyframe``: its geometry, its new points, and Gaussians for those.
@@ -203,6 +209,7 @@ class IncrementalMapper:
         self._fusion.move(motions)
         self._gaussians.move(motions, self._groups)
         self._archive.move(motions)
+        self._far.move(motions)
         self._submaps.moved(motions)
         for name, group in self._groups.items():
             if group in motions:
@@ -307,10 +314,12 @@ class IncrementalMapper:
         except MapError:
             self._put_back(number, resting)
             raise
+        self._far.put(number, resting.voxels)
 
     def _awake(self, number: int) -> None:
         submap = self._archive.read(number)
         self._archive.remove(number)
+        self._far.drop(number)
         self._put_back(number, submap)
 
     def _put_back(self, number: int, submap: RestingSubmap) -> None:

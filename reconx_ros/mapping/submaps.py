@@ -121,11 +121,17 @@ class Submaps:
         """Return the submaps that should be in memory: near the newest keyframe, the nearest first."""
         if self._last is None:
             return set(self.all)
-        distance = {n: float(np.linalg.norm(s.centre - self._last)) for n, s in self.all.items()}
-        current = self._current.number if self._current is not None else LOADED
-        nearest = sorted(distance, key=lambda number: (number != current, distance[number], -number))
-        near = [n for n in nearest if n == current or distance[n] <= self._config.active_radius]
+        near = [n for n, distance in self.nearest().items() if distance <= self._config.active_radius]
         return set(near[: self._config.max_active])
+
+    def nearest(self) -> dict[int, float]:
+        """Return every submap's distance from the newest keyframe, the nearest first; its own is at 0."""
+        if self._last is None or self._current is None:
+            return dict.fromkeys(self.all, 0.0)
+        distance = {n: float(np.linalg.norm(s.centre - self._last)) for n, s in self.all.items()}
+        distance[self._current.number] = 0.0
+        order = sorted(distance, key=lambda n: (n != self._current.number, distance[n], -n))
+        return {number: distance[number] for number in order}
 
     def _step(self, camera: Camera) -> float:
         return 0.0 if self._last is None else float(np.linalg.norm(camera.centre - self._last))

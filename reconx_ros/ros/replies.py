@@ -5,11 +5,12 @@ from numpy.typing import NDArray
 
 from reconx_ros.geometry.protocol import OBSERVED, PointCloud, PointMap, map_confidence
 from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.mapping.far import FarPoints
 from reconx_ros.mapping.incremental import IncrementalMapper
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.ros.deltas import DeltaMaker, RowDelta
 from reconx_ros.ros.link import MapUpdate
-from reconx_ros.ros.rows import Rows, gaussian_rows, point_rows
+from reconx_ros.ros.rows import Rows, gaussian_rows, joined, point_rows
 from reconx_ros.splatting.rasterize import render_view
 
 
@@ -35,12 +36,13 @@ class MapReplies:
         self._gaussians.reset()
 
     def make(self, epoch: int, mapper: IncrementalMapper, camera_frame: str) -> MapUpdate | None:
-        """Return what is near as it is now, ``None`` before the first keyframe."""
+        """Return what is near as it is now, and the points of what is far; ``None`` before the first."""
         snapshot = mapper.snapshot(whole=False)
         if snapshot is None:
             return None
         point_ids, gaussian_ids = mapper.ids
-        points = self._points.make(cloud_rows(snapshot.cloud, point_ids))
+        rows = joined([cloud_rows(snapshot.cloud, point_ids), far_rows(mapper.far())])
+        points = self._points.make(rows)
         gaussians = self._gaussians.make(gaussian_rows(snapshot.gaussians, gaussian_ids))
         return map_update(epoch, snapshot, points, gaussians, camera_frame, mapper.submaps)
 
@@ -49,6 +51,11 @@ def cloud_rows(cloud: PointCloud, ids: NDArray[np.int64]) -> Rows:
     """Return the cloud as rows of ``CLOUD_TYPE``."""
     confidence = map_confidence(cloud.confidence)
     return point_rows(cloud.points, cloud.colors, confidence, cloud.provenance, ids)
+
+
+def far_rows(far: FarPoints) -> Rows:
+    """Return far points as rows of ``CLOUD_TYPE``."""
+    return point_rows(far.points, far.colors, map_confidence(far.confidence), far.provenance, far.ids)
 
 
 def map_update(
