@@ -128,9 +128,10 @@ class Submaps:
         """Return every submap's distance from the newest keyframe, the nearest first; its own is at 0."""
         if self._last is None or self._current is None:
             return dict.fromkeys(self.all, 0.0)
+        current = self._current.number
         distance = {n: float(np.linalg.norm(s.centre - self._last)) for n, s in self.all.items()}
-        distance[self._current.number] = 0.0
-        order = sorted(distance, key=lambda n: (n != self._current.number, distance[n], -n))
+        distance[current] = 0.0
+        order = sorted(distance, key=lambda n: (n != current, distance[n], -n))
         return {number: distance[number] for number in order}
 
     def _step(self, camera: Camera) -> float:
