@@ -1,6 +1,5 @@
 """``reconx_node``: the ROS 2 node. It buffers and publishes; a worker process reconstructs."""
 
-import signal
 import sys
 import threading
 import traceback
@@ -13,12 +12,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
-from rclpy.signals import SignalHandlerOptions
 
 from reconx_ros.config import load_config
 from reconx_ros.errors import ReconxError
 from reconx_ros.ros.inputs import Inputs
-from reconx_ros.ros.parameters import declare, read
+from reconx_ros.ros.parameters import SPECS, declare, read
+from reconx_ros.ros.program import begin, refuse
 from reconx_ros.ros.services import Services
 from reconx_ros.ros.session import Session
 from reconx_ros.ros.status import SilenceWatch, diagnostics, silence_line
@@ -173,22 +172,32 @@ class ReconxNode(LifecycleNode):
         }
 
 
+def about() -> str:
+    """Return what ``--help`` says."""
+    lines = [f"  {spec.name} = {spec.default!r}: {spec.description}" for spec in SPECS]
+    return "\n".join(
+        [
+            "Map what a camera sees. Topics, services and frames: docs/node.md.",
+            "usage: reconx_node --ros-args [-p PARAMETER:=VALUE] [-r TOPIC:=TOPIC] [--params-file FILE]",
+            "parameters and their defaults:",
+            *lines,
+        ]
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM, save the map, and return the exit code."""
-    # Not rclpy's handlers: they would shut ROS down before the map is saved over it. A second Ctrl-C
-    # changes nothing.
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    rclpy.init(
-        args=arguments if arguments is not None else sys.argv,
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
+    try:
+        stop = begin(arguments if arguments is not None else sys.argv, about())
+    except ReconxError as err:
+        return refuse("reconx_node", err)
     node = None
     code = 0
     try:
         node = ReconxNode()
         code = _run(node, stop)
+    except ReconxError as err:
+        return refuse("reconx_node", err)
     except ExternalShutdownException:
         pass
     except Exception:

@@ -1,5 +1,6 @@
 """Every parameter of the node: declared with a description and a range, read once, changed live."""
 
+import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -197,6 +199,9 @@ class CameraParameters:
     slop: float
 
 
+KINDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
+"""What a user calls the types of parameters."""
+
 PER_CAMERA = tuple(field.name for field in fields(CameraParameters))
 
 
@@ -212,15 +217,56 @@ def run_folder() -> Path:
 
 
 def declare(node: Node) -> None:
-    """Declare every parameter; values of the command line and YAML files are taken over."""
+    """Declare every parameter; values of the command line and YAML files are taken over.
+
+    Raises:
+        ConfigError: a value has the wrong type or is out of range.
+    """
     for spec in SPECS:
-        node.declare_parameter(spec.name, spec.default, _descriptor(spec))
+        declare_one(node, spec.name, spec.default, _descriptor(spec))
     names = dict.fromkeys(camera_names(str(node.get_parameter("cameras").value)))
     for camera in filter(None, names):
         for spec in (spec for spec in SPECS if spec.name in PER_CAMERA):
             own = node.get_parameter(spec.name).value
-            node.declare_parameter(f"{camera}.{spec.name}", own, _descriptor(spec))
+            declare_one(node, f"{camera}.{spec.name}", own, _descriptor(spec))
     node.add_on_set_parameters_callback(check)
+    for name in unknown(node):
+        near = difflib.get_close_matches(name, [spec.name for spec in SPECS], 1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        node.get_logger().warning(f"parameter '{name}' is unknown and ignored{meant}")
+
+
+def declare_one(node: Node, name: str, default: Value, descriptor: ParameterDescriptor) -> None:
+    """Declare a parameter; a whole number given for one with a point is as good.
+
+    Raises:
+        ConfigError: the value given has the wrong type or is out of range.
+    """
+    given = _given(node)
+    if isinstance(default, float) and name in given and given[name].type_ is Parameter.Type.INTEGER:
+        given[name] = Parameter(name, value=float(given[name].value))
+    try:
+        node.declare_parameter(name, default, descriptor)
+    except InvalidParameterTypeException as err:
+        raise ConfigError(
+            f"parameter {name} = {given[name].value!r}: {KINDS[type(default)]} is needed"
+        ) from err
+    except InvalidParameterValueException as err:
+        limits = [*descriptor.floating_point_range, *descriptor.integer_range]
+        reach = "".join(f"; from {one.from_value:g} to {one.to_value:g} is possible" for one in limits)
+        raise ConfigError(f"parameter {name} = {given[name].value!r} is out of range{reach}") from err
+
+
+def unknown(node: Node) -> list[str]:
+    """Return the parameters somebody gave that no node has."""
+    given = (name for name in _given(node) if not name.startswith("qos_overrides."))
+    return [name for name in given if not node.has_parameter(name)]
+
+
+def _given(node: Node) -> dict[str, Parameter]:
+    """Return the values of the command line and YAML files, which rclpy shows nowhere."""
+    given: dict[str, Parameter] = node._parameter_overrides
+    return given
 
 
 def read(node: Node) -> Parameters:

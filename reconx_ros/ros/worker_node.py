@@ -5,7 +5,6 @@ again. Of the map only what has changed since the last acknowledged one is sent,
 """
 
 import shutil
-import signal
 import sys
 import threading
 import uuid
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
-from rclpy.signals import SignalHandlerOptions
 from reconx_msgs.msg import LinkState, WorkerCommand
 
 from reconx_ros.errors import ReconxError
@@ -38,7 +37,8 @@ from reconx_ros.ros.link import (
 from reconx_ros.ros.link_end import LinkEnd
 from reconx_ros.ros.link_messages import command_from_message, reply_messages
 from reconx_ros.ros.onboard import OnboardWorker
-from reconx_ros.ros.parameters import run_folder
+from reconx_ros.ros.parameters import declare_one, run_folder
+from reconx_ros.ros.program import begin, refuse
 
 MOST_BEHIND = 8
 """Keyframes the worker may be behind before the robot is let wait: there they are on disk."""
@@ -116,8 +116,9 @@ class WorkerNode(Node):
 
     def __init__(self) -> None:
         super().__init__("reconx_worker")
-        self.declare_parameter("output", "")
-        self.declare_parameter("link_bandwidth", 0.0)
+        limits = FloatingPointRange(from_value=0.0, to_value=10_000.0)
+        declare_one(self, "output", "", ParameterDescriptor())
+        declare_one(self, "link_bandwidth", 0.0, ParameterDescriptor(floating_point_range=[limits]))
         output = str(self.get_parameter("output").value)
         self._folder = Path(output).expanduser().absolute() if output else run_folder()
         self._worker: OnboardWorker | None = None
@@ -242,27 +243,30 @@ class WorkerNode(Node):
         return bytes(serialize_message(message))
 
 
+ABOUT = """Map for a robot on another machine: docs/offboard.md.
+usage: reconx_worker --ros-args [-p PARAMETER:=VALUE] ...
+parameters and their defaults:
+  output = '': Folder maps are saved to; empty: a new one in $ROS_HOME/reconx (~/.ros/reconx).
+  link_bandwidth = 0.0: Mbit/s at most to the robot; 0: no bound."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; return the exit code."""
-    # Not rclpy's handlers: they wake the executor before they shut ROS down, and now and then it goes
-    # back to wait for ever in between.
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    rclpy.init(
-        args=arguments if arguments is not None else sys.argv,
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
-    node = WorkerNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
+    node = None
     try:
+        stop = begin(arguments if arguments is not None else sys.argv, ABOUT)
+        node = WorkerNode()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
         while rclpy.ok() and not stop.is_set():
             executor.spin_once(timeout_sec=0.1)
+    except ReconxError as err:
+        return refuse("reconx_worker", err)
     except ExternalShutdownException:
         pass
     finally:
-        node.finish()
+        if node is not None:
+            node.finish()
         rclpy.try_shutdown()
     return 0
 

@@ -1,5 +1,6 @@
 """Parameters: described, ranged, checked, and equal to the YAML file that is shipped."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from reconx_ros.errors import ConfigError
-from reconx_ros.ros.parameters import SPECS, declare, read
+from reconx_ros.ros.parameters import SPECS, declare, read, unknown
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,5 +58,49 @@ def test_a_word_that_is_no_choice_is_named(ros: Any) -> None:  # noqa: ANN401
         with pytest.raises((ConfigError, rclpy.exceptions.InvalidParameterValueException), match="gps"):
             declare(made)
             read(made)
+    finally:
+        made.destroy_node()
+
+
+def given(*words: str) -> Node:
+    return Node("given", cli_args=["--ros-args", *(part for word in words for part in ("-p", word))])
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("slop:=abc", "slop = 'abc': a number is needed"),
+        ("min_keyframes:=2.5", "min_keyframes = 2.5: a whole number is needed"),
+        ("journal:=3", "journal = 3: true or false is needed"),
+        ("output:=7", "output = 7: text is needed"),
+        ("slop:=7.0", "slop = 7.0 is out of range; from 0 to 1 is possible"),
+        ("min_keyframes:=0", "min_keyframes = 0 is out of range; from 1 to 100 is possible"),
+        ("pose_source:=gps", "pose_source = 'gps' is unknown; choose one of auto, tf, odom"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_one_line(ros: Any, word: str, line: str) -> None:  # noqa: ANN401
+    made = given(word)
+    try:
+        with pytest.raises(ConfigError, match=re.escape(line)):
+            declare(made)
+            read(made)
+    finally:
+        made.destroy_node()
+
+
+def test_a_whole_number_is_a_number_and_unknown_names_are_found(ros: Any) -> None:  # noqa: ANN401
+    words = (
+        "slop:=1",
+        "cameras:=left",
+        "left.slop:=0",
+        "slopp:=2",
+        "right.slop:=0.5",
+        "use_sim_time:=true",
+    )
+    made = given(*words)
+    try:
+        declare(made)
+        assert (read(made).slop, read(made).of_camera("left").slop) == (1.0, 0.0)
+        assert unknown(made) == ["slopp", "right.slop"]
     finally:
         made.destroy_node()
