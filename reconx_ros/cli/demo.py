@@ -8,7 +8,7 @@ import click
 
 from reconx_ros.cli.progress import shown_progress
 from reconx_ros.config import PRESETS
-from reconx_ros.errors import MapError
+from reconx_ros.errors import MapError, ReconxError
 from reconx_ros.progress import Progress
 
 SETTLE_S = 45.0
@@ -28,7 +28,7 @@ VIEWS = 6
     show_default=True,
     help="Most seconds of refinement after the last frame.",
 )
-def command(output: Path, preset: str, seed: int, settle: float) -> None:
+def command(output: Path, preset: str, seed: int, settle: float) -> int:
     """Show the whole chain on this machine; nothing is downloaded.
 
     A furnished room is filmed by a simulated RGB-D camera, its bag is played over DDS in real time
@@ -39,9 +39,18 @@ def command(output: Path, preset: str, seed: int, settle: float) -> None:
     check_writable(output)
     output = output.resolve()
     with shown_progress() as progress:
-        bag = _recording(output, seed, progress)
-        seconds = _map(bag, output, preset, settle, progress)
-        _compare(bag, output, progress, seconds)
+        try:
+            bag = _recording(output, seed, progress)
+            seconds = _map(bag, output, preset, settle, progress)
+            if progress.cancelled():
+                click.echo(f"reconx: interrupted; the map so far is in {output}", err=True)
+                return 130
+            _compare(bag, output, progress, seconds)
+        except ReconxError as err:
+            if progress.cancelled():  # what is not there because of a Ctrl-C is no error
+                raise KeyboardInterrupt from err
+            raise
+    return 0
 
 
 def _recording(output: Path, seed: int, progress: Progress) -> Path:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import rclpy
+from rclpy.signals import SignalHandlerOptions
 
 from reconx_ros.errors import ReconxError
 from reconx_ros.progress import Progress
@@ -57,7 +58,7 @@ def map_live(bag: Path, output: Path, preset: str, settle_s: float, progress: Pr
         DemoError: the node or the player ended early.
     """
     os.environ.update(_environment())
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # a Ctrl-C is ours: it ends in a saved map
     listener = StatusListener()
     try:
         with _process("node", _node_command(output, preset), output) as node:

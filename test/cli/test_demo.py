@@ -1,6 +1,7 @@
 """`reconx demo` on a small recording: player, node and listener are real processes over DDS."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,3 +25,30 @@ def test_the_demo_ends_with_a_map_and_its_figures(tmp_path: Path) -> None:
     assert "map.ply" in done.stdout
     used = set(result.report["keyframes"])
     assert not used & set(figures["views"])
+
+
+def interrupted(output: Path, stage: str) -> str:
+    """Run the demo, send SIGINT when ``stage`` is first told of, and return what it said."""
+    command = [sys.executable, "-m", "reconx_ros.cli.main", "demo", "-o", str(output)]
+    demo = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert demo.stderr is not None
+    told = ""
+    for line in demo.stderr:
+        told += line
+        if line.startswith(stage):
+            break
+    demo.send_signal(signal.SIGINT)
+    told += demo.stderr.read()
+    assert demo.wait(60) == 130, told
+    assert "Traceback" not in told
+    return told
+
+
+def test_a_ctrl_c_before_there_is_a_map_is_no_error(tmp_path: Path) -> None:
+    assert interrupted(tmp_path, "scene").endswith("reconx: interrupted\n")
+
+
+def test_a_ctrl_c_while_it_maps_is_no_error(tmp_path: Path) -> None:
+    simulate(tmp_path / "room0", frames=12, rate_hz=3, width=160, height=120)
+    told = interrupted(tmp_path, "play")
+    assert "interrupted; the map so far" in told or told.endswith("reconx: interrupted\n")
