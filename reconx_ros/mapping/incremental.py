@@ -251,20 +251,26 @@ class IncrementalMapper:
     def _renew(self, keyframe: Keyframe) -> None:
         """Let old views go that ``keyframe`` shows again: places that are seen daily must not grow.
 
-        What came of them stays, and goes to the submap of ``keyframe`` where theirs has no view left.
+        What came of them stays. Where few views are left of a submap it joins that of ``keyframe``, else
+        there would be ever more of them.
         """
-        old = [k for k in self._keyframes if self._submaps.outlived(self._groups[k.name])]
+        old = [k for k in self._keyframes if self._submaps.outlived(k.name)]
         gone = shown_again(keyframe, old, self.config.keyframes.max_overlap)
         if not gone:
             return
         self._gaussians.forget_views(gone)
         self._keyframes = [k for k in self._keyframes if k.name not in gone]
+        mine, thinned = self._groups[keyframe.name], set[int]()
         for name in gone:
-            number, mine = self._groups.pop(name), self._groups[keyframe.name]
+            number = self._groups.pop(name)
             del self._poses[name]
-            if self._submaps.leave(name, number):
+            self._submaps.leave(name, number)
+            thinned.add(number)
+        for number in sorted(thinned - {mine}):
+            if self._submaps.absorb(number, mine):
                 self._fusion.regroup(number, mine)
                 self._gaussians.regroup(number, mine)
+                self._groups = {n: mine if group == number else group for n, group in self._groups.items()}
 
     def _room(self, views: list[Keyframe]) -> Geometry:
         """Return the room for ``views``; it is kept, for rooms remember what they know of each view."""

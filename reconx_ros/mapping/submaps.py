@@ -49,6 +49,7 @@ class Submaps:
         self._config = config
         self._next = LOADED + 1
         self._travelled = 0.0
+        self._taken_at: dict[str, float] = {}
         self._last: Array | None = None
         self._current: Submap | None = None
 
@@ -74,21 +75,27 @@ class Submaps:
         self._last = camera.centre.copy()
         chosen = self.all.setdefault(number, Submap(number, camera.centre.copy(), 0.0))
         chosen.names.append(name)
-        chosen.travelled = self._travelled
+        chosen.travelled = self._taken_at[name] = self._travelled
         self._current = chosen
         return chosen
 
-    def outlived(self, number: int) -> bool:
-        """Return whether the camera was in a submap so long ago that it begins a new one there."""
-        return self._travelled - self.all[number].travelled > self._config.rejoin_path
+    def outlived(self, name: str) -> bool:
+        """Return whether the camera took a keyframe more than ``rejoin_path`` of its way ago."""
+        return self._travelled - self._taken_at[name] > self._config.rejoin_path
 
-    def leave(self, name: str, number: int) -> bool:
-        """Take a keyframe out of its submap; return whether that was its last, and the submap is gone."""
-        names = self.all[number].names
-        names.remove(name)
-        if not names:
+    def leave(self, name: str, number: int) -> None:
+        """Take a keyframe out of its submap."""
+        self.all[number].names.remove(name)
+        del self._taken_at[name]
+
+    def absorb(self, number: int, into: int) -> bool:
+        """Put the keyframes left in a submap to those of another, if there is room; return whether."""
+        names, others = self.all[number].names, self.all[into].names
+        room = len(names) + len(others) <= self._config.submap_keyframes
+        if room:
+            others[:0] = names  # the newest stays the last
             del self.all[number]
-        return not names
+        return room
 
     def motions(self, before: Mapping[str, Array], after: Mapping[str, Array]) -> dict[int, Array]:
         """Return how each submap has to move, rigid [4, 4], where poses of its keyframes are corrected.
