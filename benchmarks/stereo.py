@@ -5,11 +5,12 @@
 Depth comes from colour and poses alone; the bag's sensor depth is truth. Frames are evenly spaced over
 the recording. ``equal`` is our most confident points, as many as SGBM finds. SGBM gets the same grey
 images, depth range and refined poses, and of each view's neighbours the one with which it finds most.
-``reliability`` compares what the confidence C says, a relative deviation of 0.01 / sqrt(C - 1), with
-the error (median / 0.6745), in bins of equal size. ``--fit`` fits the weights of P in
-``geometry/stereo/evidence.py`` to other selections of frames of the same bag. ``--growth`` measures seconds
-and peak memory for 2 to 32 keyframes instead, each in a process of its own. FILE keeps what it holds of
-the other measurement.
+``reliability`` compares the confidence c of all matches, also of those that are left out, with the share
+that lies within 5 percent, in tenths of c; ``gap`` is their mean difference (the expected calibration
+error). ``--fit`` fits the weights of c in ``geometry/stereo/evidence.py`` to other selections of frames of
+the same bag.
+``--growth`` measures seconds and peak memory for 2 to 32 keyframes instead, each in a process of its own.
+FILE keeps what it holds of the other measurements.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from reconx_ros.geometry.agreement import CONTRADICTS, MeasuredView, judge
 from reconx_ros.geometry.config import FusionConfig, PlaneSweepConfig
 from reconx_ros.geometry.fusion import CloudFusion
 from reconx_ros.geometry.protocol import GeometryEstimate
-from reconx_ros.geometry.stereo.evidence import WEIGHTS, gather
+from reconx_ros.geometry.stereo.evidence import LEAST_MARGIN, RIGHT, WEIGHTS, gather
 from reconx_ros.geometry.stereo.room import PlaneSweepGeometry
 from reconx_ros.geometry.stereo.survey import Survey, view_key
 from reconx_ros.keyframes.keyframe import Keyframe
@@ -41,8 +42,8 @@ from reconx_ros.sources.open import open_source
 MEASURED = ((8, 320), (16, 320), (8, 640), (16, 640))
 FITTED = ((6, 320), (12, 320), (24, 320), (9, 640))
 GROWTH = ((2, 4, 8, 16, 32), (320, 640))
-RIGHT = 0.1
-"""Relative error under which a match counts as right."""
+BEFORE = 0.1
+"""Relative distance by which a point must lie before the sensor's depth to be wrong."""
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
@@ -66,11 +67,9 @@ def figures(error: Floats, pixels: int) -> Row:
     }
 
 
-def compare(frames: list[Keyframe], count: int, width: int) -> tuple[Row, Floats]:
-    """Measure one selection; also return error and C [N, 2] of our points."""
-    truth = select_evenly(frames, count, width)
-    room = PlaneSweepGeometry(PlaneSweepConfig())
-    estimate = room.estimate(truth, Silent())
+def matched(truth: list[Keyframe], config: PlaneSweepConfig) -> tuple[GeometryEstimate, Floats, int]:
+    """Return what is found, error and C [N, 2] of its points, and the number of pixels with truth."""
+    estimate = PlaneSweepGeometry(config).estimate(truth, Silent())
     samples, pixels = [], 0
     for view, keyframe, pointmap in zip(truth, estimate.keyframes, estimate.pointmaps, strict=True):
         known = np.isfinite(view.depth)
@@ -78,7 +77,13 @@ def compare(frames: list[Keyframe], count: int, width: int) -> tuple[Row, Floats
         error = np.abs(depth_of(pointmap.points, keyframe) / view.depth - 1)
         both = known & pointmap.known
         samples.append(np.stack([error[both], pointmap.confidence[both]], axis=-1))
-    ours = np.concatenate(samples)
+    return estimate, np.concatenate(samples), pixels
+
+
+def compare(frames: list[Keyframe], count: int, width: int) -> tuple[Row, Floats]:
+    """Measure one selection; also return error and C [N, 2] of all our matches."""
+    truth = select_evenly(frames, count, width)
+    estimate, ours, pixels = matched(truth, PlaneSweepConfig())
     theirs = sgbm_errors(truth)
     best = ours[np.argsort(-ours[:, 1], kind="stable")[: len(theirs)]]
     row = {
@@ -86,12 +91,12 @@ def compare(frames: list[Keyframe], count: int, width: int) -> tuple[Row, Floats
         "width": width,
         "ours": figures(ours[:, 0], pixels),
         "ours_c_0.5": figures(ours[ours[:, 1] >= 2, 0], pixels),
-        "ours_c_0.1": figures(ours[ours[:, 1] >= 1 / 0.9, 0], pixels),
+        "ours_c_0.8": figures(ours[ours[:, 1] >= 5, 0], pixels),
         "sgbm": figures(theirs, pixels),
         "equal": figures(best[:, 0], pixels),
         "free_space": free_space(estimate, truth),
     }
-    return row, ours
+    return row, matched(truth, PlaneSweepConfig(least_probability=0))[1]
 
 
 def sgbm_errors(truth: list[Keyframe]) -> Floats:
@@ -132,50 +137,51 @@ def seen_through(fusion: CloudFusion, estimate: GeometryEstimate, truth: list[Ke
     wrong = np.zeros(len(points), bool)
     for keyframe, view in zip(estimate.keyframes, truth, strict=True):
         measured = MeasuredView.of(keyframe.camera, view.depth, np.zeros_like(view.depth))
-        wrong |= judge(points, np.zeros(len(points), np.float32), measured, RIGHT) == CONTRADICTS
+        wrong |= judge(points, np.zeros(len(points), np.float32), measured, BEFORE) == CONTRADICTS
     return {"points": len(points), "share": round(float(wrong.mean()), 4)}
 
 
-def reliability(samples: Floats, bins: int = 10) -> list[Row]:
-    """Return said and measured deviation in bins of equal size of C."""
-    edges = np.quantile(samples[:, 1], np.linspace(0, 1, bins + 1))
-    index = np.clip(np.digitize(samples[:, 1], edges) - 1, 0, bins - 1)
-    rows = []
+def reliability(samples: Floats, bins: int = 10) -> Row:
+    """Return in tenths of c what is said and what is right, and the mean difference."""
+    error, said = samples[:, 0], 1 - 1 / samples[:, 1]
+    known = said > 0
+    error, said = error[known], said[known]
+    index = np.minimum((said * bins).astype(int), bins - 1)
+    rows, gap = [], 0.0
     for b in range(bins):
-        error, confidence = samples[index == b].T
-        if len(error):
-            rows.append(
-                {
-                    "C": round(float(np.median(confidence)), 4),
-                    "said": round(0.01 / float(np.sqrt(max(np.median(confidence) - 1, 1e-6))), 4),
-                    "measured": round(float(np.median(error)) / 0.6745, 4),
-                    "wrong": round(float((error > RIGHT).mean()), 4),
-                }
-            )
-    return rows
+        mine = index == b
+        if mine.sum() >= 100:
+            mean, right = float(said[mine].mean()), float((error[mine] < RIGHT).mean())
+            gap += abs(mean - right) * float(mine.mean())
+            share = round(float(mine.mean()), 4)
+            rows.append({"share": share, "c": round(mean, 4), "right": round(right, 4)})
+    return {"gap": round(gap, 4), "bins": rows}
 
 
-def plot(rows: dict[str, list[Row]], file: Path) -> None:
-    """Draw said against measured deviation."""
+def plot(rows: dict[str, Row], file: Path) -> None:
+    """Draw the reliability of c, and how many matches have it."""
     import matplotlib as mpl  # noqa: PLC0415
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt  # noqa: PLC0415
 
-    figure, axes = plt.subplots(figsize=(5, 4.5))
-    for name, curve in rows.items():
-        axes.plot([100 * r["said"] for r in curve], [100 * r["measured"] for r in curve], "o-", label=name)
-    axes.plot([1, 10], [1, 10], "k:", label="as said")
-    axes.set(
-        xlabel="deviation that C says (%)", ylabel="error: median / 0.6745 (%)", xscale="log", yscale="log"
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(5, 6), sharex=True, gridspec_kw={"height_ratios": [3, 1]}
     )
-    axes.legend(title="keyframes x width")
+    for name, curve in rows.items():
+        c = [row["c"] for row in curve["bins"]]
+        above.plot(c, [row["right"] for row in curve["bins"]], "o-", label=f"{name} ({curve['gap']:.3f})")
+        below.plot(c, [row["share"] for row in curve["bins"]], "o-")
+    above.plot([0, 1], [0, 1], "k:", label="as said")
+    above.set(ylabel=f"share within {RIGHT:.0%} of the sensor's depth", xlim=(0, 1), ylim=(0, 1))
+    above.legend(title="keyframes x width (gap)")
+    below.set(xlabel="confidence c", ylabel="share of matches", ylim=(0, None))
     figure.tight_layout()
     figure.savefig(file, dpi=110)
 
 
 def fit(frames: list[Keyframe]) -> dict[str, float]:
-    """Return the weights of P: logistic regression, each selection of frames counting the same."""
+    """Return the weights of c: logistic regression, each selection of frames counting the same."""
     names = [name for name in WEIGHTS if name != "prior"]
     rows, right, weight = [], [], []
     for count, width in FITTED:
@@ -193,6 +199,7 @@ def fit(frames: list[Keyframe]) -> dict[str, float]:
             features = gather(own, [m for m in maps if m is not None]).features
             error = np.abs(own.depth / truth[index].depth - 1)
             known = np.isfinite(error)
+            known &= (features["agrees"] > 0) & (features["margin"] >= LEAST_MARGIN)
             seen = [features[name][known] for name in names]
             rows.append(np.stack([np.ones(known.sum()), *seen], axis=-1))
             right.append(error[known] < RIGHT)
@@ -271,7 +278,7 @@ def main() -> None:
     parser.add_argument("bag", type=Path)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--plot", type=Path, help="draw the reliability curves to this PNG")
-    parser.add_argument("--fit", action="store_true", help="fit the weights of P and stop")
+    parser.add_argument("--fit", action="store_true", help="fit the weights of c and stop")
     parser.add_argument("--growth", action="store_true", help="measure seconds and memory instead")
     arguments = parser.parse_args()
     with open_source(arguments.bag, SourceConfig()) as source:

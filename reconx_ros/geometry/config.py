@@ -25,6 +25,7 @@ class RgbdConfig(Settings):
 class PlaneSweepConfig(Settings):
     """Stereo from posed colour images."""
 
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where images are matched")
     max_width: int = Field(640, ge=32, description="pixels; wider images are matched at this width")
     neighbours: int = Field(6, ge=1, le=16, description="views each view is matched with, at most")
     planes: int = Field(128, ge=32, le=512, description="inverse-depth planes, at most")
@@ -37,10 +38,14 @@ class PlaneSweepConfig(Settings):
         description="share of the neighbours whose cost counts: others may be hidden",
     )
     least_probability: float = Field(
-        0.6, ge=0, lt=1, description="probability of being right under which a match is left out"
+        0.5,
+        ge=0,
+        lt=1,
+        description="probability of being within 5 percent, under which a match is left out",
     )
     small_step: float = Field(0.15, ge=0, description="cost (1 - NCC) of a step of one plane, P1")
     large_step: float = Field(4.0, ge=0, le=16, description="cost of any other depth step, P2")
+    slanted: bool = Field(True, description="fit slanted planes to what the planes of the sweep found")
     pose_rotation: float = Field(
         0.2, ge=0, le=5, description="degrees; standard deviation of metric poses (0: they are exact)"
     )

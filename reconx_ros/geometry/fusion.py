@@ -109,8 +109,8 @@ class CloudFusion:
         # The tolerance is the view's alone: a low C says that a point may not be there at all.
         exact = np.zeros(len(voxels), np.float32)
         points = voxels.means()[:, :3].astype(np.float32)
-        least = trusted_confidence(pointmap)
-        tolerance = max(SEEN_THROUGH, APART * RHO / float(np.sqrt(least - 1)))
+        least, deviation = trusted(pointmap)
+        tolerance = max(SEEN_THROUGH, APART * deviation)
         verdict = judge(points, exact, _measured(keyframe, pointmap, least), tolerance)
         voxels.through += verdict == CONTRADICTS
         gone = (voxels.through >= voxels.views) & (verdict == CONTRADICTS)
@@ -245,11 +245,18 @@ def _depth(keyframe: Keyframe, pointmap: PointMap) -> NDArray[np.float32]:
     return np.asarray(depth, dtype=np.float32)
 
 
-def trusted_confidence(pointmap: PointMap) -> float:
-    """Return the C from which points of a view may remove others (``TRUSTED``, ``BEST``)."""
+def trusted(pointmap: PointMap) -> tuple[float, float]:
+    """Return the C from which points of a view may remove others, and their relative deviation then.
+
+    ``TRUSTED``, or half of what its ``BEST`` points have.
+    """
     known = pointmap.confidence[pointmap.known]
-    best = float(np.quantile(known, BEST)) if known.size else TRUSTED
-    return min(TRUSTED, 1 + max(0.5 * (best - 1), LEAST_WEIGHT))
+    half = 0.5 * (float(np.quantile(known, BEST)) - 1) if known.size else TRUSTED - 1
+    least = 1 + max(half, LEAST_WEIGHT)
+    if pointmap.deviation is not None:
+        return least, pointmap.deviation
+    least = min(TRUSTED, least)
+    return least, RHO / float(np.sqrt(least - 1))
 
 
 def _measured(keyframe: Keyframe, pointmap: PointMap, least: float) -> MeasuredView:

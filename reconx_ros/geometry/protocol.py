@@ -27,11 +27,14 @@ class PointMap:
         points: [H, W, 3] float32 in the world, NaN where unknown.
         normals: [H, W, 3] float32 unit vectors in the world, toward the camera, NaN where unknown.
         confidence: [H, W] float32, C >= 1; exactly 1 where the point is unknown.
+        deviation: relative standard deviation of a right point where C - 1 is the odds that a point is
+            right (stereo); None where C - 1 is an inverse variance itself (``geometry.confidence``).
     """
 
     points: NDArray[np.float32]
     normals: NDArray[np.float32]
     confidence: NDArray[np.float32]
+    deviation: float | None = None
 
     @property
     def known(self) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""The depth of one view, from its neighbours: cost volume, aggregation, winner."""
+"""The depth of one view, from its neighbours: cost volume, aggregation, winner, slanted planes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
 from reconx_ros.geometry.config import PlaneSweepConfig
+from reconx_ros.geometry.stereo.device import cuda_serves, match_on_cuda
 from reconx_ros.geometry.stereo.planes import shifts, sweep, transfer
 from reconx_ros.geometry.stereo.semi_global import aggregate
+from reconx_ros.geometry.stereo.slanted import fit_planes
 from reconx_ros.geometry.stereo.volume import LEVELS, UNSEEN, cost_volume
-from reconx_ros.geometry.stereo.winner import choose_winner
+from reconx_ros.geometry.stereo.winner import Winner, choose_winner
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.reduce import reduce
 
@@ -79,27 +81,35 @@ def estimate_depth(
     transfers = [transfer(view.camera, other.camera) for other in others]
     moved = shifts(view.camera, transfers, near, far)
     planes = sweep(float(np.median(moved)), near, far, config.planes)
-    carry = np.array(transfers, np.float32)
+    winner = _match(view, others, np.array(transfers, np.float32), planes, config)
+    inverse = winner.inverse
+    if config.slanted:
+        inverse = fit_planes(inverse, winner.margin, float(planes[1] - planes[0]))
+    shift = shift_per_depth(inverse, transfers)
+    depth = np.asarray(1 / inverse, dtype=np.float32)
+    return DepthMap(view.camera, depth, shift, winner.cost, winner.margin)
+
+
+def _match(
+    view: StereoView,
+    others: Sequence[StereoView],
+    transfers: Floats,
+    planes: Floats,
+    config: PlaneSweepConfig,
+) -> Winner:
+    """Match on the GPU where one is used, and on the CPU where there is none or its memory runs out."""
+    greys = [other.grey for other in others]
+    if config.device != "cpu" and cuda_serves(config.device):
+        found = match_on_cuda(view.grey, greys, transfers, planes, config)
+        if found is not None:
+            return found
     volume = cost_volume(
-        view.grey,
-        [other.grey for other in others],
-        carry,
-        planes,
-        config.window // 2,
-        config.noise,
-        config.best_share,
+        view.grey, greys, transfers, planes, config.window // 2, config.noise, config.best_share
     )
     total = aggregate(
-        volume,
-        view.grey,
-        config.small_step * LEVELS,
-        config.large_step * LEVELS,
-        config.edge,
+        volume, view.grey, config.small_step * LEVELS, config.large_step * LEVELS, config.edge
     )
-    winner = choose_winner(volume, total, planes, LEVELS, UNSEEN)
-    shift = shift_per_depth(winner.inverse, transfers)
-    depth = np.asarray(1 / winner.inverse, dtype=np.float32)
-    return DepthMap(view.camera, depth, shift, winner.cost, winner.margin)
+    return choose_winner(volume, total, planes, LEVELS, UNSEEN)
 
 
 def shift_per_depth(inverse: Floats, transfers: Sequence[NDArray[np.float64]]) -> Floats:

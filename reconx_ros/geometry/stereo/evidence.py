@@ -1,20 +1,22 @@
-"""What a matched depth is worth: its deviation, and the probability that it is right at all.
+"""What a matched depth is worth: the probability that it is right.
 
-    C = 1 + P * (RHO / s)^2,      s^2 = (SPREAD spread)^2 + (MATCHING / shift)^2 + FLOOR^2
+    c = 1 / (1 + exp(-(sum of weight x feature))),      C = 1 / (1 - c)
 
-with the meaning that C has for measured depth (``reconx_ros.geometry.confidence``): C = 2 is a point
-known to 1 percent of its distance.
+is the probability that the depth lies within ``RIGHT`` of the true one, a logistic function of what was
+seen: how well the windows agree (``cost``), how clearly the winner wins (``margin``), how many other depth
+maps agree, how many see through the point and how many see something before it, how far the next depth
+edge is (``edge_weight``), and how likely a right match is that exact (``exact``):
 
-- ``s`` is the relative deviation of a right match. ``spread`` is how far the depth maps of this view
-  and its neighbours differ where they show the same surface: it holds what the errors of poses and
-  intrinsics do, and is small where those are exact. Depth maps share errors, therefore the factor.
-  ``MATCHING`` pixels over ``shift``, the pixels that the point would move if its depth changed by its
-  own size, is what matching alone leaves.
-- ``P`` is a logistic function of what was seen: how well the windows agree (``cost``), how clearly the
-  winner wins (``margin``), how many other depth maps agree, how many see through the point and how many
-  see something before it, and how far the next depth edge is (``edge_weight``).
+    exact = erf(RIGHT / (s sqrt 2)),      s^2 = (SPREAD spread)^2 + (MATCHING / shift)^2 + FLOOR^2
 
-The constants are fitted to sensor depth (``python benchmarks/stereo.py --fit``).
+``s`` is the relative deviation of a right match. ``spread`` is how far the depth maps of this view and its
+neighbours differ where they show the same surface: it holds what the errors of poses and intrinsics do,
+and is small where those are exact. Depth maps share errors, therefore the factor. ``MATCHING`` pixels over
+``shift``, the pixels that the point would move if its depth changed by its own size, is what matching alone
+leaves. C - 1, the weight in fusion, is the odds of being right.
+
+The weights are fitted to sensor depth (``python benchmarks/stereo.py --fit``), the reliability of ``c`` is
+measured on other frames (``docs/stereo.md``).
 """
 
 from collections.abc import Sequence
@@ -22,12 +24,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import erf
 
 from reconx_ros.geometry.agreement import AGREES, CONTRADICTS, HIDDEN, MeasuredView, judge
-from reconx_ros.geometry.confidence import RHO, edge_weight
+from reconx_ros.geometry.confidence import edge_weight
 from reconx_ros.geometry.stereo.depth_map import DepthMap
 
 Floats = NDArray[np.float32]
+
+RIGHT = 0.05
+"""Relative error of a depth that is right; as for held-out views (``evaluation.calibration``)."""
+
+MOST = 0.98
+"""Probability at most: what the fit was never shown is not certain."""
 
 SPREAD = 3.3
 MATCHING = 0.25
@@ -49,13 +58,14 @@ LEAST_MARGIN = 0.02
 """Without texture all planes cost the same, in every view: that such depth maps agree means nothing."""
 
 WEIGHTS = {
-    "prior": -0.7,
-    "cost": -0.2,
-    "margin": 0.6,
-    "agrees": 0.4,
-    "through": -0.2,
-    "hidden": -0.2,
-    "edge": 1.8,
+    "prior": -4.47,
+    "cost": 0.2,
+    "margin": 0.18,
+    "agrees": 0.13,
+    "through": -0.5,
+    "hidden": -0.29,
+    "edge": 1.1,
+    "exact": 4.97,
 }
 """Of the logistic function."""
 
@@ -65,11 +75,11 @@ class Evidence:
     """What speaks for and against each pixel of a depth map.
 
     Attributes:
-        spread: relative deviation between this depth map and those of its neighbours.
+        deviation: [H, W] relative standard deviation ``s`` of right matches.
         features: by the names of ``WEIGHTS`` without the prior, each [H, W].
     """
 
-    spread: float
+    deviation: Floats
     features: dict[str, Floats]
 
 
@@ -83,6 +93,7 @@ def gather(depth_map: DepthMap, others: Sequence[DepthMap]) -> Evidence:
     for other in others:
         view = MeasuredView.of(other.camera, other.depth, np.full_like(other.depth, spread))
         verdicts.append(judge(points, own, view, LEAST_TOLERANCE).reshape(shape))
+    deviation = right_deviation(depth_map.shift, spread)
     counts = {
         verdict: sum((v == verdict for v in verdicts), np.zeros(shape, np.float32))
         for verdict in (AGREES, CONTRADICTS, HIDDEN)
@@ -94,28 +105,24 @@ def gather(depth_map: DepthMap, others: Sequence[DepthMap]) -> Evidence:
         "through": counts[CONTRADICTS],
         "hidden": counts[HIDDEN],
         "edge": edge_weight(depth_map.depth, EDGE_RATIO),
+        "exact": np.where(np.isfinite(deviation), erf(RIGHT / np.sqrt(2) / deviation), 0),
     }
-    return Evidence(spread, features)
+    return Evidence(deviation, features)
 
 
-def deviation(depth_map: DepthMap, evidence: Evidence) -> Floats:
+def right_deviation(shift: Floats, spread: float) -> Floats:
     """Return the relative standard deviation ``s`` of right matches, [H, W]."""
-    fixed = (SPREAD * evidence.spread) ** 2 + FLOOR**2
-    return np.asarray(np.sqrt(np.square(MATCHING / depth_map.shift) + fixed), dtype=np.float32)
+    fixed = (SPREAD * spread) ** 2 + FLOOR**2
+    return np.asarray(np.sqrt(np.square(MATCHING / shift) + fixed), dtype=np.float32)
 
 
 def probability(evidence: Evidence) -> Floats:
-    """Return ``P`` in [0, 1), [H, W]: 0 where no other depth map agrees, or where nothing won."""
+    """Return ``c`` in [0, 1), [H, W]: 0 where no other depth map agrees, or where nothing won."""
     terms = [np.float32(WEIGHTS[name]) * value for name, value in evidence.features.items()]
     odds = np.sum(terms, axis=0) + np.float32(WEIGHTS["prior"])
     possible = (evidence.features["agrees"] > 0) & (evidence.features["margin"] >= LEAST_MARGIN)
-    return np.where(possible, 1 / (1 + np.exp(-odds)), 0).astype(np.float32)
-
-
-def stereo_confidence(deviation: Floats, right: Floats) -> Floats:
-    """Return C >= 1, [H, W]; exactly 1 where ``deviation`` is NaN."""
-    gain = right * np.square(np.float32(RHO) / deviation)
-    return np.asarray(1 + np.where(np.isfinite(gain), gain, np.float32(0)), dtype=np.float32)
+    right = np.minimum(1 / (1 + np.exp(-odds)), np.float32(MOST))
+    return np.where(possible, right, 0).astype(np.float32)
 
 
 def _spread(points: Floats, others: Sequence[DepthMap]) -> float:

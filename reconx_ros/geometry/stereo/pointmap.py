@@ -10,13 +10,7 @@ from reconx_ros.camera import Camera
 from reconx_ros.geometry.normals import normals_from_depth
 from reconx_ros.geometry.protocol import PointMap
 from reconx_ros.geometry.stereo.depth_map import DepthMap
-from reconx_ros.geometry.stereo.evidence import (
-    EDGE_RATIO,
-    deviation,
-    gather,
-    probability,
-    stereo_confidence,
-)
+from reconx_ros.geometry.stereo.evidence import EDGE_RATIO, gather, probability
 
 Floats = NDArray[np.float32]
 
@@ -36,16 +30,19 @@ def make_pointmap(
     right = probability(evidence)
     keep = np.isfinite(depth_map.depth) & (right >= least_probability)
     depth = np.where(keep, depth_map.depth, np.float32(np.nan))
-    confidence = np.where(keep, stereo_confidence(deviation(depth_map, evidence), right), np.float32(1))
+    confidence = np.where(keep, 1 / (1 - right), np.float32(1))
     normals = normals_from_depth(depth, depth_map.camera, EDGE_RATIO)
-    return _sized(depth, normals, confidence, camera)
+    deviation = float(np.median(evidence.deviation[keep])) if keep.any() else None
+    return _sized(depth, normals, confidence, camera, deviation)
 
 
-def _sized(depth: Floats, normals: Floats, confidence: Floats, camera: Camera) -> PointMap:
+def _sized(
+    depth: Floats, normals: Floats, confidence: Floats, camera: Camera, deviation: float | None
+) -> PointMap:
     size = (camera.width, camera.height)
     if depth.shape != size[::-1]:
         depth, normals, confidence = (
             cv2.resize(array, size, interpolation=cv2.INTER_NEAREST_EXACT)
             for array in (depth, normals, confidence)
         )
-    return PointMap(camera.unproject(depth), normals, confidence)
+    return PointMap(camera.unproject(depth), normals, confidence, deviation)
