@@ -6,7 +6,8 @@ A plane of the world is linear in inverse depth over the image,
 
 so the plane around each pixel is a weighted least-squares fit in a square window. Pixels that lie more than
 about ``NEAR`` planes of the sweep off it belong to another surface: they are weighted by
-``exp(-(r / NEAR)^2)`` of a second fit, and a pixel that lies as far off itself stays as it was matched.
+``exp(-(r / NEAR)^2)`` of a second fit. A pixel that lies as far off itself stays as it was matched, and so
+does the whole window where few lie near.
 All sums are box filters: the work does not depend on the size of the window.
 """
 
@@ -25,8 +26,11 @@ NEAR = 1.5
 
 LEAST_WEIGHT = 0.02
 
-LEAST_SPREAD = 0.5
+LEAST_SPREAD = 0.01
 """Square pixels added to the second moments: a window with pixels in one line alone has no plane."""
+
+LEAST_SUPPORT = 0.3
+"""Share of the weight of a window that must lie near the first fit: across an edge it is no surface."""
 
 
 def fit_planes(inverse: Floats, margin: Floats, step: float) -> Floats:
@@ -44,7 +48,9 @@ def fit_planes(inverse: Floats, margin: Floats, step: float) -> Floats:
         first = _plane_at(fitted, weight, radius)
         own = weight * np.exp(-np.square((fitted - first) / (NEAR * step)))
         plane = _plane_at(fitted, own, radius)
-        fitted = np.where(np.abs(fitted - plane) < NEAR * step, plane, fitted)
+        near = np.abs(fitted - plane) < NEAR * step
+        near &= _window_sum(own, radius) > LEAST_SUPPORT * _window_sum(weight, radius)
+        fitted = np.where(near, plane, fitted)
     return np.where(known, fitted, np.nan).astype(np.float32)
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from evo.core.metrics import APE, PoseRelation
 from evo.core.trajectory import PosePath3D
+from scipy.spatial.transform import Rotation
 
 from reconx_ros.camera import Camera
 from reconx_ros.errors import GeometryError
@@ -260,3 +261,23 @@ def test_pairs_that_do_not_fit_are_named(walk: Sequence[Keyframe], predicted: Pr
     for pairs, message in cases:
         with pytest.raises(GeometryError, match=message):
             run(pairs, [replace(k, posed=False) for k in walk])
+
+
+def test_covariances_are_honest(
+    walk: Sequence[Keyframe],
+    predicted: Predict,
+    perturbed: Perturb,
+    neighbours: Ends,
+    flaws: Callable[..., object],
+) -> None:
+    """The normalised estimation error squared is about chi-square, 6, over draws of odometry and noise."""
+    values = []
+    for seed in range(5):
+        pairs = predicted(walk, neighbours, flaws(noise=0.02), seed)
+        found = run(pairs, perturbed(walk, 0.02, 1.0, seed + 100))
+        for camera, keyframe, own in zip(found.cameras, walk, found.covariance, strict=True):
+            turn = camera.world_from_camera[:3, :3] @ keyframe.camera.world_from_camera[:3, :3].T
+            error = np.r_[camera.centre - keyframe.camera.centre, Rotation.from_matrix(turn).as_rotvec()]
+            values.append(float(error @ np.linalg.solve(own, error)))
+    assert 0.35 < np.mean(values) / 6 < 1.6  # the views of a draw share their error
+    assert np.mean(np.array(values) < 12.59) > 0.85

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from reconx_ros.geometry.config import PlaneSweepConfig
 from reconx_ros.geometry.stereo.tensor.semi_global import aggregate
-from reconx_ros.geometry.stereo.tensor.volume import Cost, cost_volume
+from reconx_ros.geometry.stereo.tensor.volume import cost_volume
 from reconx_ros.geometry.stereo.tensor.winner import choose_winner
 from reconx_ros.geometry.stereo.volume import LEVELS
 from reconx_ros.geometry.stereo.winner import Winner
@@ -24,7 +24,6 @@ def match(
     planes: Floats,
     config: PlaneSweepConfig,
     device: str,
-    cost: Cost | None = None,
 ) -> Winner:
     """Return the winner of every pixel; arguments as of ``stereo.volume.cost_volume``.
 
@@ -33,9 +32,7 @@ def match(
     """
     grey, carry, depths = (torch.as_tensor(array, device=device) for array in (image, transfers, planes))
     near = [torch.as_tensor(other, device=device) for other in others]
-    volume = cost_volume(
-        grey, near, carry, depths, config.window // 2, config.noise, config.best_share, cost
-    )
+    volume = cost_volume(grey, near, carry, depths, config.window // 2, config.noise, config.best_share)
     total = aggregate(volume, grey, config.small_step * LEVELS, config.large_step * LEVELS, config.edge)
     inverse, least, margin = (part.cpu().numpy() for part in choose_winner(volume, total, depths))
     return Winner(inverse, least, margin)

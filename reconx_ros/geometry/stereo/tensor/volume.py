@@ -1,6 +1,6 @@
 """The cost volume in torch: what ``stereo.volume`` describes, a few planes at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -17,10 +17,6 @@ FAR = 1e9
 AT_ONCE = 16_000_000
 """Warped pixels held at a time: about 1 GB with all that is made of them."""
 
-Cost = Callable[[Tensor, Tensor, int, float], Tensor]
-"""Of an image [1, 1, H, W] and warped ones [N, 1, H, W] with the window's radius and the noise variance,
-to costs [N, H, W]: 0 alike, 1 unrelated, 2 opposite."""
-
 
 def cost_volume(
     image: Tensor,
@@ -30,7 +26,6 @@ def cost_volume(
     radius: int,
     noise: float,
     best_share: float,
-    cost: Cost | None = None,
 ) -> Tensor:
     """Return the cost volume [H, W, D] uint8, as ``stereo.volume.cost_volume`` does.
 
@@ -42,14 +37,13 @@ def cost_volume(
         radius: half the window in pixels.
         noise: standard deviation of grey values that is no texture.
         best_share: share of the neighbours that see a pixel that counts.
-        cost: of a window; ``correlation`` where None.
     """
     several = max(1, AT_ONCE // (image.numel() * len(others)))
     parts = []
     for some in torch.split(planes, several):
         costs = torch.stack(
             [
-                _costs(image, other, t, some, radius, noise**2, cost or correlation)
+                _costs(image, other, t, some, radius, noise**2)
                 for other, t in zip(others, transfers, strict=True)
             ]
         )
@@ -57,8 +51,8 @@ def cost_volume(
     return torch.cat(parts).permute(1, 2, 0).contiguous()
 
 
-def correlation(image: Tensor, warped: Tensor, radius: int, noise: float) -> Tensor:
-    """Return 1 - NCC over the square window, with the noise floor."""
+def _correlation(image: Tensor, warped: Tensor, radius: int, noise: float) -> Tensor:
+    """Return 1 - NCC [N, H, W] of one image [1, 1, H, W] and N warped ones over the square window."""
 
     def mean(values: Tensor) -> Tensor:
         sides = pad(values, (radius, radius, radius, radius), mode="replicate")
@@ -72,7 +66,7 @@ def correlation(image: Tensor, warped: Tensor, radius: int, noise: float) -> Ten
 
 
 def _costs(
-    image: Tensor, other: Tensor, carry: Tensor, planes: Tensor, radius: int, noise: float, cost: Cost
+    image: Tensor, other: Tensor, carry: Tensor, planes: Tensor, radius: int, noise: float
 ) -> Tensor:
     """Return the costs [N, H, W] of one neighbour on N planes, NaN where it does not see the pixel."""
     grid, inside = _grid(image.shape, other.shape, carry, planes)
@@ -80,7 +74,7 @@ def _costs(
     warped = grid_sample(several, grid, padding_mode="border", align_corners=True)
     inside[:, :, :radius] = False
     inside[:, :, image.shape[1] - radius :] = False
-    costs = cost(image[None, None], warped, radius, noise)
+    costs = _correlation(image[None, None], warped, radius, noise)
     return torch.where(inside, costs, torch.nan)
 
 
