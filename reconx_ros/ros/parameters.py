@@ -114,6 +114,7 @@ SPECS = (
     Spec("link_image_quality", 90, "Quality of jpeg and webp on the link.", 1, 100),
     Spec("link_depth_format", "png", "Depth on the link, both lossless.", choices=("png", "rvl")),
     Spec("rviz_splats", False, "Publish the Gaussians for RVizSplat too; needs its package gsplat_msgs."),
+    Spec("distance_field", 0.0, "Metres a voxel of the distance field saved with maps; 0: none.", 0.0, 1.0),
     Spec("occupancy_grid", False, "Publish a floor plan for Nav2's static layer."),
     Spec("grid_resolution", 0.05, "Metres a cell of the floor plan.", 0.01, 1.0),
     Spec("grid_min_height", 0.1, "Metres above the map's origin; what is lower is floor.", -10.0, 10.0),
@@ -160,6 +161,7 @@ class Parameters:
     link_image_quality: int
     link_depth_format: str
     rviz_splats: bool
+    distance_field: float
     occupancy_grid: bool
     grid_resolution: float
     grid_min_height: float
@@ -179,7 +181,10 @@ class Parameters:
     @property
     def overrides(self) -> dict[str, Any]:
         """Settings of stages that parameters set, over preset and ``config_file``."""
-        return {"synthesis": {"method": self.synthesizer}} if self.synthesizer else {}
+        found: dict[str, Any] = {"synthesis": {"method": self.synthesizer}} if self.synthesizer else {}
+        if self.distance_field:
+            found["mapping"] = {"distance_field": {"voxel_size": self.distance_field}}
+        return found
 
     @property
     def output_folder(self) -> Path:

@@ -20,6 +20,7 @@ from ros_helpers import Process, call, listen, ros_arguments, spin_until
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 
+from reconx_ros.mapping.field_file import read_field
 from reconx_ros.mapping.folder import load_map
 from reconx_ros.ros.cloud_message import delta_from_message, from_message
 from reconx_ros.ros.deltas import DeltaGapError, RowMirror
@@ -54,6 +55,7 @@ class Scene:
             map_period=0.2,
             occupancy_grid=True,
             grid_min_height=-0.7,
+            distance_field=0.2,
         )
         return Process(["reconx_ros.ros.node", *arguments], self.log)
 
@@ -210,6 +212,7 @@ def test_a_goal_refines_with_feedback_and_can_be_cancelled(scene: Scene) -> None
     result, told = goal(scene, steps=60, output=str(where))
     assert (result.code, result.success) == (Reconstruct.Result.OK, True), result.message
     assert result.gaussians == len(load_map(where)) > 1000
+    assert read_field(where / "distance_field.npz").voxel_size == pytest.approx(0.2)
     shares = [one.fraction for one in told if one.stage == "splatting"]
     assert shares
     assert max(shares) <= 1

@@ -10,6 +10,7 @@ import yaml
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from reconx_ros.config import load_config
 from reconx_ros.errors import ConfigError
 from reconx_ros.ros.parameters import SPECS, declare, read, unknown
 
@@ -102,5 +103,16 @@ def test_a_whole_number_is_a_number_and_unknown_names_are_found(ros: Any) -> Non
         declare(made)
         assert (read(made).slop, read(made).of_camera("left").slop) == (1.0, 0.0)
         assert unknown(made) == ["slopp", "right.slop"]
+    finally:
+        made.destroy_node()
+
+
+def test_parameters_win_over_stage_settings(ros: Any) -> None:  # noqa: ANN401
+    made = given("distance_field:=0.1", "synthesizer:=none")
+    try:
+        declare(made)
+        config = load_config("fast", None, read(made).overrides)
+        assert config.mapping.distance_field.voxel_size == 0.1
+        assert config.synthesis.method == "none"
     finally:
         made.destroy_node()
