@@ -3,7 +3,7 @@
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -155,21 +155,33 @@ class ReconxNode(LifecycleNode):
         if silent:
             mode = f"depth {self.values.depth_mode}, matched by stamp within {self.values.slop:g} s"
             line = silence_line(silent, inputs.topics, session.ingest.received, mode, self._available())
+            line += self._misfits(silent, inputs.topics)
             if session.complaints.say("silence", line):
                 self._watch.told(silent)
 
     def _available(self) -> dict[str, list[str]]:
         """Return the topics that somebody else publishes, by the input they could serve."""
         mine = self.get_fully_qualified_name() + "/"
-        topics = {
-            name: set(found)
-            for name, found in self.get_topic_names_and_types()
-            if self.count_publishers(name) and not name.startswith(mine)
-        }
+        names = (name for name, _ in self.get_topic_names_and_types() if not name.startswith(mine))
+        topics = {name: self._published(name) for name in names}
         return {
             kind: sorted(name for name, found in topics.items() if found & set(types))
             for kind, types in _TYPES.items()
         }
+
+    def _misfits(self, silent: list[str], topics: Mapping[str, str]) -> str:
+        """Return what is published on the topics of silent inputs, but as something else."""
+        found = [
+            f"; {topic} is published as {kind}"
+            for name in silent
+            for topic in filter(None, topics.get(name, "").split(" or "))
+            for kind in sorted(self._published(topic) - set(_TYPES[name.rpartition("/")[2]]))
+        ]
+        return "".join(found)
+
+    def _published(self, topic: str) -> set[str]:
+        """Return the types that somebody publishes on a topic; our own subscription is not asked."""
+        return {str(one.topic_type) for one in self.get_publishers_info_by_topic(topic)}
 
 
 def about() -> str:

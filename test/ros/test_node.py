@@ -18,6 +18,7 @@ from reconx_msgs.msg import MapStatus
 from reconx_msgs.srv import SaveMap
 from ros_helpers import Process, call, listen, ros_arguments, spin_until
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 from tf2_msgs.msg import TFMessage
 
@@ -97,6 +98,19 @@ def test_recording_becomes_a_map_that_a_late_joiner_reads_and_interrupt_saves(
     on_disk = load(tmp_path / "map")
     sent = gaussians_from_rows(from_message(gaussians[-1]))
     assert len(on_disk.gaussians) >= 0.9 * len(sent) > 1000
+
+
+def test_a_topic_of_another_type_is_named_and_not_offered(
+    ros: Node, launch: Callable[..., Process], tmp_path: Path
+) -> None:
+    words = ros.create_publisher(String, "/image", reliable())
+    colour = ros.create_publisher(Image, "/elsewhere", reliable())
+    node = launch(NODE, *ros_arguments([], output=tmp_path / "map"))
+    node.wait_for("; /image is published as std_msgs/msg/String")
+    assert "Topics of the right type: image: /elsewhere; camera_info: none" in node.output
+    assert node.interrupt() == 0
+    for publisher in (words, colour):
+        ros.destroy_publisher(publisher)
 
 
 def test_bad_input_is_one_line_each_and_the_node_lives(
