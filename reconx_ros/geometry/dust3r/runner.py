@@ -1,7 +1,8 @@
 """Many pairs through the network: each image encoded once, batches, bounded memory."""
 
+import hashlib
 import warnings
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
@@ -43,7 +44,7 @@ class PairRunner:
         """
         self._model, self._device = model, device
         self._batch, self._most = batch, max(2, encoded_views)
-        self._encoded: OrderedDict[int, Encoded] = OrderedDict()
+        self._encoded: OrderedDict[bytes, Encoded] = OrderedDict()
         try:
             model.cast_trunk(dtype).to(device)
         except torch.OutOfMemoryError as err:
@@ -62,6 +63,8 @@ class PairRunner:
     def predict(self, images: Sequence[Floats], pairs: Sequence[Pair]) -> Iterator[tuple[Pair, PairOutput]]:
         """Yield each of ``pairs`` with its prediction of batch one, on the CPU; order may differ.
 
+        Encoded images are remembered by what they show, from call to call: a live map encodes the new ones.
+
         Args:
             images: [3, h, w] in [-1, 1] each, of any sizes (multiples of the patch).
             pairs: indices of ``images``.
@@ -71,26 +74,22 @@ class PairRunner:
         """
         # In the order of the later view, so that in a sequence few images are in use at a time.
         order = sorted(pairs, key=lambda pair: (max(pair), min(pair), pair))
-        uses = Counter(view for pair in order for view in pair)
-        self._encoded.clear()
+        keys = {view: _key(images[view]) for pair in order for view in pair}
         while order:
             # No more pairs at once than their images fit among the encoded ones.
             wanted = _alike(order, images, min(self._batch, self._most // 2))
-            outputs = self._guarded(partial(self._forward, images, wanted))
+            outputs = self._guarded(partial(self._forward, images, keys, wanted))
             if outputs is None:
                 continue
             yield from zip(wanted, outputs, strict=True)
             order = [pair for pair in order if pair not in set(wanted)]
-            uses.subtract(view for pair in wanted for view in pair)
-            for view in [view for view in self._encoded if uses[view] == 0]:
-                del self._encoded[view]
-        self._encoded.clear()
 
     @torch.inference_mode()
-    def _forward(self, images: Sequence[Floats], pairs: Sequence[Pair]) -> list[PairOutput]:
-        needed = list(dict.fromkeys(view for pair in pairs for view in pair))
-        self._encode(images, needed)
-        first, second = (_stacked([self._encoded[pair[side]] for pair in pairs]) for side in (0, 1))
+    def _forward(
+        self, images: Sequence[Floats], keys: dict[int, bytes], pairs: Sequence[Pair]
+    ) -> list[PairOutput]:
+        self._encode({keys[view]: images[view] for pair in pairs for view in pair})
+        first, second = (_stacked([self._encoded[keys[pair[side]]] for pair in pairs]) for side in (0, 1))
         output = self._model(first, second)
         points, confidence = [p.cpu() for p in output.points], [c.cpu() for c in output.confidence]
         return [
@@ -98,24 +97,25 @@ class PairRunner:
             for n in range(len(pairs))
         ]
 
-    def _encode(self, images: Sequence[Floats], views: Sequence[int]) -> None:
-        """Make sure that ``views`` are encoded; the others stay as long as there is room."""
-        for view in views:
-            if view in self._encoded:
-                self._encoded.move_to_end(view)
-        missing = [view for view in views if view not in self._encoded]
+    def _encode(self, images: dict[bytes, Floats]) -> None:
+        """Make sure that ``images`` are encoded; the others stay as long as there is room."""
+        for key in images:
+            if key in self._encoded:
+                self._encoded.move_to_end(key)
+        missing = [key for key in images if key not in self._encoded]
         while len(self._encoded) + len(missing) > self._most and len(self._encoded) > 0:
             oldest = next(iter(self._encoded))
-            if oldest in views:
+            if oldest in images:
                 break
             del self._encoded[oldest]
         while missing:
-            alike = [v for v in missing if images[v].shape == images[missing[0]].shape][: self._batch]
-            batch = torch.from_numpy(np.stack([images[view] for view in alike])).to(self._device)
+            shape = images[missing[0]].shape
+            alike = [key for key in missing if images[key].shape == shape][: self._batch]
+            batch = torch.from_numpy(np.stack([images[key] for key in alike])).to(self._device)
             encoded = self._model.encode(batch)
-            for row, view in enumerate(alike):
-                self._encoded[view] = Encoded(encoded.tokens[row : row + 1].clone(), encoded.grid)
-            missing = [view for view in missing if view not in alike]
+            for row, key in enumerate(alike):
+                self._encoded[key] = Encoded(encoded.tokens[row : row + 1].clone(), encoded.grid)
+            missing = [key for key in missing if key not in alike]
 
     def _guarded(self, work: Callable[[], Result]) -> Result | None:
         """Return what ``work`` gives, or ``None`` after making room where memory ran out."""
@@ -151,6 +151,11 @@ class PairRunner:
     @staticmethod
     def _say(message: str) -> None:
         warnings.warn(f"out of memory: {message}", RuntimeWarning, stacklevel=4)
+
+
+def _key(image: Floats) -> bytes:
+    """Return what an image is remembered by."""
+    return hashlib.blake2b(image.tobytes(), digest_size=16).digest() + str(image.shape).encode()
 
 
 def _alike(pairs: Sequence[Pair], images: Sequence[Floats], most: int) -> list[Pair]:

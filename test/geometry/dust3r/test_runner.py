@@ -87,6 +87,18 @@ def test_each_image_is_encoded_once_and_a_window_needs_few_at_a_time(tiny: Calla
     assert small.encoded > 24  # all pairs through a small cache: encoded again, never more at a time
 
 
+def test_a_live_map_encodes_the_new_image_alone(tiny: Callable[..., Dust3r]) -> None:
+    images = pictures(*[(16, 32)] * 4)
+    model = Counting.of(tiny("linear"))
+    held = runner(model)
+    before = dict(held.predict(images[:3], [(0, 1), (1, 2)]))
+    assert model.encoded == 3
+    again = [images[3], images[2], images[1]]  # the same images at other places
+    after = dict(held.predict(again, [(0, 1), (2, 1)]))
+    assert model.encoded == 4
+    assert torch.equal(after[2, 1].points[0], before[1, 2].points[0])
+
+
 def test_out_of_memory_halves_the_batch_and_says_so(tiny: Callable[..., Dust3r]) -> None:
     images = pictures(*[(16, 16)] * 5)
     pairs = [(a, b) for a in range(5) for b in range(5) if a != b]

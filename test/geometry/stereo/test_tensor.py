@@ -7,7 +7,7 @@ import torch
 from reconx_ros.errors import GeometryError
 from reconx_ros.geometry.config import PlaneSweepConfig
 from reconx_ros.geometry.stereo import semi_global, volume
-from reconx_ros.geometry.stereo.device import cuda_serves
+from reconx_ros.geometry.stereo.device import cuda_serves, match_on_cuda
 from reconx_ros.geometry.stereo.planes import sweep, transfer
 from reconx_ros.geometry.stereo.tensor import match as tensor_match
 from reconx_ros.geometry.stereo.tensor import semi_global as tensor_semi_global
@@ -77,3 +77,15 @@ def test_a_gpu_that_is_not_there_is_named() -> None:
     assert not cuda_serves("auto")
     with pytest.raises(GeometryError, match=r"plane_sweep\.device = 'cuda'"):
         cuda_serves("cuda")
+
+
+def test_a_full_gpu_leaves_the_work_to_the_cpu_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(tensor_match, "match", full)
+    images, carries, planes = problem()
+    assert match_on_cuda(images[0], images[1:], carries, planes, PlaneSweepConfig()) is None
+    assert "goes on on the CPU: CUDA out of memory" in caplog.text
