@@ -1,6 +1,7 @@
 """Sparse matches between posed views: how deep the scene is, who sees what, and whether poses fit.
 
-SIFT features are matched between two views; matches that lie on each other's epipolar line are
+SIFT features (plain ones: with the RootSIFT of ``geometry.sparse`` refined poses came out a little worse
+on a real recording) are matched between two views; matches that lie on each other's epipolar line are
 triangulated. Matches that agree among themselves but not with the known cameras say that a pose or
 the intrinsics are wrong.
 """
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
+from reconx_ros.geometry.sparse.matching import fundamental_matrix
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -125,11 +127,7 @@ def _fit(good: int, matches: Matches, tolerance: float) -> bool:
 
 def sampson_distance(p: Array, q: Array, one: Camera, two: Camera) -> Array:
     """Return the signed Sampson distance in pixels of the matches p, q [M, 2], [M]."""
-    two_from_one = two.camera_from_world @ one.world_from_camera
-    t = two_from_one[:3, 3]
-    cross = np.array([[0, -t[2], t[1]], [t[2], 0, -t[0]], [-t[1], t[0], 0]])
-    essential = cross @ two_from_one[:3, :3]
-    fundamental = np.linalg.inv(two.intrinsics).T @ essential @ np.linalg.inv(one.intrinsics)
+    fundamental = fundamental_matrix(one, two)
     ph, qh = np.c_[p, np.ones(len(p))], np.c_[q, np.ones(len(q))]
     line_two, line_one = ph @ fundamental.T, qh @ fundamental
     square = np.square(line_one[:, :2]).sum(axis=1) + np.square(line_two[:, :2]).sum(axis=1)
