@@ -5,7 +5,7 @@
 A camera (320x240 colour and depth at 5 Hz, over Fast DDS) is led along a textured wall, there and back; far
 submaps go to disk on the way and come back. ``--faster`` plays the robot's time faster, with /clock and
 ``use_sim_time``. Memory of both processes, disk and counters are read from ``~/status``. While the wall is
-new the map grows; the slope is fitted to what comes after, from the second walk along it on.
+new to the map, it grows; slopes are fitted to the samples of the last third, which are in the file too.
 """
 
 import argparse
@@ -121,7 +121,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         node.send_signal(signal.SIGINT)
         code = node.wait(300)
         probe = json.loads(report.read_text())
-    known = 2 * options.length / SPEED
+    known = 2 / 3 * options.seconds
+    samples = samples[::6]
     return {
         "machine": describe_machine(),
         "robot_seconds": options.seconds,
@@ -135,7 +136,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "growth": {name: slope(samples, name, known) for name in (*MEMORIES, "gaussians", "disk_mb")},
         "exit_code": code,
         "last": samples[-1],
-        "samples": [{name: round(value, 1) for name, value in each.items()} for each in samples[::6]],
+        "samples": [{name: round(value, 1) for name, value in each.items()} for each in samples],
     }
 
 
