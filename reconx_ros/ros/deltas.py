@@ -184,7 +184,7 @@ def _excess(old: Rows, new: Rows) -> NDArray[np.float32]:
     """Return [N] by how many times its tolerance the most changed value of each row has changed."""
     before, after = _as_floats(old), _as_floats(new)
     scales = [new.dtype.fields[n][1] // 4 for n in ("scale_x", "scale_y", "scale_z") if n in _names(new)]  # type: ignore[index]
-    with np.errstate(invalid="ignore"):  # the bits of rgb are no numbers, and have no limit
+    with np.errstate(invalid="ignore", over="ignore"):  # bits of rgb and padding are no numbers: no limit
         shares = np.abs(after - before)
         shares /= _limits(new.dtype)
         excess = np.fmax.reduce(shares, axis=1, initial=0)

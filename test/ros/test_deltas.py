@@ -1,12 +1,14 @@
 """Clouds that travel as changes: whoever comes late or loses some ends up with what was sent."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconx_ros.ros.cloud_message import delta_from_message, delta_message
-from reconx_ros.ros.deltas import DeltaGapError, DeltaMaker, RowDelta, RowMirror
+from reconx_ros.ros.deltas import DeltaGapError, DeltaMaker, RowDelta, RowMirror, _excess
 from reconx_ros.ros.messages import header
 from reconx_ros.ros.rows import CLOUD_TYPE, Rows, gaussian_type
 
@@ -166,3 +168,14 @@ def test_a_delta_survives_the_message() -> None:
     assert (back.version, back.base_version, back.count, back.checksum) == (2, 1, 3, delta.checksum)
     np.testing.assert_array_equal(back.removed, delta.removed)
     assert back.changed.tobytes() == delta.changed.tobytes()
+
+
+def test_whatever_bits_the_padding_has_nothing_is_sent_and_nobody_is_warned() -> None:
+    rows = cloud([1, 2], seed=0)
+    (_, begin, *_) = (rows.dtype.fields or {})["provenance"]
+    again = rows.copy()
+    for part, bits in ((rows, b"\x7f\x7f\x7f"), (again, b"\x7f\x7f\xff")):  # plus and minus 3e38
+        part.view(np.uint8).reshape(2, -1)[:, begin + 1 : begin + 4] = np.frombuffer(bits, np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (_excess(rows, again) == 0).all()
