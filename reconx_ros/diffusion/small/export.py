@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
+from torch import nn
 
 from reconx_ros.diffusion.small.clouds import PointNetwork
 from reconx_ros.diffusion.small.model import SmallModel
@@ -27,7 +28,7 @@ def export(model: SmallNetwork, encoder: PointNetwork | None, output: Path) -> i
     if encoder is not None:
         tokens = PointEncoder(**asdict(encoder.sizes))
         tokens.load_state_dict(encoder.state_dict())
-        tokens.to(torch.float16)
-    pipeline = ReconxPipeline(half.to(torch.float16), FlowMatchEulerDiscreteScheduler(), tokens)
+        nn.Module.to(tokens, torch.float16)  # diffusers' own warns of layers that we have none of
+    pipeline = ReconxPipeline(nn.Module.to(half, torch.float16), FlowMatchEulerDiscreteScheduler(), tokens)
     pipeline.save_pretrained(output, variant=VARIANT)
     return sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
