@@ -7,7 +7,9 @@ A variant is a name and settings of the splatting section; ``base`` is the prese
 3D Gaussian splatting as published (Kerbl et al. 2023) from the same cloud, without densification. Every
 variant of a case starts from the same geometry, which is made once. Figures are over whole views and over
 the pixels the inputs see (``covered``), at the size of the recording, or of the inputs with ``--width``;
-``bare`` is without developing. ``--corrupt`` pastes pieces of other views into every third input.
+``bare`` is without developing. ``--corrupt`` pastes pieces of other views into every third input;
+``--rough DEGREES,METRES,FOCAL`` turns and shifts each input camera by random errors of these standard
+deviations (of the whole turn and shift) and makes all focal lengths wrong by the share FOCAL.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import yaml
 
 from reconx_ros.config import ReconxConfig, load_config
@@ -38,6 +41,7 @@ from reconx_ros.splatting.grow import grown
 from reconx_ros.splatting.initialise import initialise
 from reconx_ros.splatting.optimise import GaussianOptimiser
 from reconx_ros.splatting.rasterize import render_view
+from reconx_ros.splatting.refine import refined
 from reconx_ros.splatting.reproject import reprojected_views
 from reconx_ros.splatting.views import observed_views
 
@@ -79,13 +83,30 @@ def corrupted(keyframes: Sequence[Keyframe]) -> list[Keyframe]:
     return made
 
 
+def roughened(keyframes: Sequence[Keyframe], degrees: float, metres: float, focal: float) -> list[Keyframe]:
+    """Return the views with wrong cameras."""
+    rng, made = np.random.default_rng(1), []
+    for view in keyframes:
+        errors = [*rng.normal(0, metres, 3), *rng.normal(0, np.radians(degrees), 3)] / np.sqrt(3)
+        correction = torch.tensor([*errors, *np.log1p([focal, focal])])
+        made.append(replace(view, camera=refined(view.camera, correction)))
+    return made
+
+
 def prepare(
-    source: Path, inputs: int, hold_out: str, config: ReconxConfig, width: int | None, corrupt: bool
+    source: Path,
+    inputs: int,
+    hold_out: str,
+    config: ReconxConfig,
+    width: int | None,
+    corrupt: bool,
+    rough: Sequence[float] = (),
 ) -> Case:
     """Read the frames, make the cloud, and find what the inputs see of the held-out views."""
     split = read_split(source, config.source, parse_hold_out(hold_out), inputs, Silent())
     split = split if width is None else split.reduced(width)
     shown = corrupted(split.inputs) if corrupt else split.inputs
+    shown = roughened(shown, *rough) if rough else shown
     seen = without_unused_depth(config.geometry, shown)
     small = [reduce(view, config.keyframes.image_width) for view in seen]
     estimate = choose_geometry(config.geometry, small, split.metric).estimate(small, Silent())
@@ -161,6 +182,7 @@ def main() -> None:
     parser.add_argument("--variant", action="append", default=[])
     parser.add_argument("--no-base", action="store_true")
     parser.add_argument("--corrupt", action="store_true", help="paste pieces of other views")
+    parser.add_argument("--rough", default="", help="errors of the input cameras, as in 0.5,0.01,0")
     parser.add_argument("--json", type=Path, help="file that gets the figures")
     args = parser.parse_args()
     common: dict[str, Any] = {}
@@ -180,6 +202,7 @@ def main() -> None:
                 load_config(args.preset, args.config, common),
                 args.width,
                 args.corrupt,
+                [float(number) for number in args.rough.split(",") if number],
             )
             print(f"{case.name}, {len(case.cloud)} points, {len(case.covered)} held out", flush=True)
             rows = results["cases"].setdefault(case.name, {})

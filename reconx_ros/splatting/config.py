@@ -41,6 +41,17 @@ class LimitsConfig(Settings):
     min_scale: float = Field(1e-5, gt=0, description="smallest scale per scene extent")
 
 
+class RefinementConfig(Settings):
+    """Cameras fitted along with the map, on the CPU; deviations are what is expected of their errors."""
+
+    poses: bool = Field(False, description="fit the poses of real views")
+    focal: bool = Field(False, description="fit one factor on each focal length of all views")
+    rotation_sigma: float = Field(0.5, gt=0, description="degrees")
+    translation_sigma: float = Field(0.005, gt=0, description="per scene extent")
+    focal_sigma: float = Field(0.01, gt=0, description="relative")
+    rate: float = Field(0.1, gt=0, description="deviations a step at the first step")
+
+
 class SplattingConfig(Settings):
     """Step 4: confidence-aware Gaussian optimisation."""
 
@@ -99,6 +110,7 @@ class SplattingConfig(Settings):
     generated_seen: float = Field(
         0.0, ge=0, description="the same where a view has: a share of ``generated_weight``"
     )
+    refine: RefinementConfig = RefinementConfig()
     initial: InitialisationConfig = InitialisationConfig()
     rates: LearningRates = LearningRates()
     limits: LimitsConfig = LimitsConfig()

@@ -1,5 +1,7 @@
 """Random Gaussians left out of a step, so that none can rely on its neighbours to hide its faults."""
 
+from dataclasses import dataclass
+
 import torch
 
 from reconx_ros.splatting.parameters import GaussianParameters
@@ -8,6 +10,31 @@ HIDDEN = -20.0
 """Opacity logit of a Gaussian that is left out: far below the least alpha that is drawn."""
 
 MOST_OPAQUE = 0.995
+
+
+@dataclass(frozen=True, eq=False)
+class Thinned:
+    """Opacities of a step that leaves some Gaussians out.
+
+    Attributes:
+        logits: [N] as they are drawn, ``HIDDEN`` of those left out.
+        slopes: [N] of these by the logits of the map, 0 of those left out.
+    """
+
+    logits: torch.Tensor
+    slopes: torch.Tensor
+
+
+@torch.no_grad()
+def thinned(logits: torch.Tensor, rate: float, generator: torch.Generator) -> Thinned:
+    """Return what ``without_some`` draws of ``logits`` [N], and its slopes, without autograd."""
+    stays = torch.rand(len(logits), generator=generator) >= rate
+    opacity = logits.sigmoid()
+    raised = opacity / (1 - rate)
+    free = stays & (raised <= MOST_OPAQUE)
+    raised.clamp_(max=MOST_OPAQUE)
+    drawn = torch.where(stays, raised.logit(), HIDDEN)
+    return Thinned(drawn, torch.where(free, (1 - opacity) / (1 - raised), 0))
 
 
 def without_some(

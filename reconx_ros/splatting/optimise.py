@@ -13,15 +13,18 @@ from reconx_ros.geometry.protocol import GENERATED
 from reconx_ros.progress import Progress, Silent
 from reconx_ros.splatting.adam import Rates
 from reconx_ros.splatting.appearance import Appearance
+from reconx_ros.splatting.camera_gradient import camera_gradient
 from reconx_ros.splatting.confidence import map_confidences
 from reconx_ros.splatting.config import SplattingConfig
+from reconx_ros.splatting.cpu.step import Frame
 from reconx_ros.splatting.device import choose_device
-from reconx_ros.splatting.dropout import without_some
+from reconx_ros.splatting.dropout import thinned, without_some
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.loss import LossWeights, view_loss
 from reconx_ros.splatting.perceptual import Lpips
 from reconx_ros.splatting.prune import Pruned, degenerate
 from reconx_ros.splatting.rasterize import Rendered, rasterize
+from reconx_ros.splatting.refine import CameraRefinement, refined
 from reconx_ros.splatting.report import OptimisationReport, Stop
 from reconx_ros.splatting.state import GaussianState, used_degree
 from reconx_ros.splatting.training import TrainingSet
@@ -58,8 +61,10 @@ class GaussianOptimiser:
         """
         self.config = config
         chosen = choose_device(device)
+        self._fused = chosen.type == "cpu" and config.rasterizer in ("auto", "cpu")
         self._state = GaussianState(gaussians, config, chosen)
         self._views = TrainingSet(config, chosen)
+        self._refinement = CameraRefinement(config.refine, self._state.extent)
         self._weights = LossWeights(
             config.ssim_weight, config.depth_weight, config.coverage_weight, config.gradient_weight
         )
@@ -122,6 +127,7 @@ class GaussianOptimiser:
     def keep_views(self, views: list[int]) -> None:
         """Stop training on all views but these; they are numbered anew in this order."""
         self._views.keep(views)
+        self._refinement.keep(views)
 
     def move(self, rows: NDArray[np.intp], views: list[int], motion: NDArray[np.float64]) -> None:
         """Move the Gaussians at ``rows`` and the cameras of ``views`` by a rigid ``motion`` [4, 4]."""
@@ -209,7 +215,11 @@ class GaussianOptimiser:
                 torch.autograd.backward(loss)
             if exposure is not None and exposure.grad is not None:
                 self._views.exposures.step(view, exposure.grad, self._decay())
-            self._state.step(rendered.visible, self._rates())
+            if isinstance(rendered, Frame):
+                self._refine(rendered, view)
+                self._state.step_frame(rendered, self._rates())
+            else:
+                self._state.step(rendered.visible, self._rates())
             if self._total % LIMIT_EVERY == 0:
                 self._state.constrain()
         else:
@@ -217,14 +227,40 @@ class GaussianOptimiser:
         self._total += 1
         self._clock += 1
 
-    def _render(self, camera: Camera) -> Rendered:
+    def _render(self, camera: Camera) -> Rendered | Frame:
         parameters = self._state.parameters
-        degree = min(self._first_degree + int(self._clock) // self.config.sh_interval, parameters.sh_degree)
+        degree = self._degree()
+        rate = self.config.dropout * self._share()
+        if self._fused:
+            logits = parameters.opacity_logits
+            drawn = thinned(logits, rate, self._random) if self.config.dropout > 0 else None
+            return Frame(parameters, camera, sh_degree=degree, thinned=drawn)
+        if self.config.dropout > 0:
+            parameters = without_some(parameters, rate, self._random)
+        return rasterize(parameters, camera, sh_degree=degree, backend=self.config.rasterizer)
+
+    def _degree(self) -> int:
+        """Return the highest SH degree that is let in now."""
+        stored = self._state.parameters.sh_degree
+        degree = min(self._first_degree + int(self._clock) // self.config.sh_interval, stored)
         if self._views.observed_count <= FEW_VIEWS:
             degree = min(degree, max(self._first_degree, self.config.sh_degree_few))
-        if self.config.dropout > 0:
-            parameters = without_some(parameters, self.config.dropout * self._share(), self._random)
-        return rasterize(parameters, camera, sh_degree=degree, backend=self.config.rasterizer)
+        return degree
+
+    def _refine(self, frame: Frame, view: int) -> None:
+        """Move the camera of a real view by the gradient of its image, and all by its focal lengths'."""
+        wanted = self.config.refine.poses or self.config.refine.focal
+        if not wanted or not self._views.is_observed(view):
+            return
+        cameras = self._views.cameras
+        gradient = camera_gradient(frame, self._state.parameters, cameras[view], self._degree())
+        move = self._refinement.step(view, gradient, self._decay())
+        cameras[view] = refined(cameras[view], move)
+        if self.config.refine.focal:
+            move[:6] = 0
+            others = [other for other in range(len(cameras)) if other != view]
+            for other in others:
+                cameras[other] = refined(cameras[other], move)
 
     def _rates(self) -> Rates:
         rates, decay = self.config.rates, self._decay()

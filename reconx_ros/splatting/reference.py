@@ -64,12 +64,38 @@ def sh_basis(directions: Tensor, degree: int) -> Tensor:
     return torch.stack(basis, dim=-1)
 
 
-def project(parameters: GaussianParameters, camera: Camera, degree: int, compensate: bool) -> Projection:
-    """Return the Gaussians in the image (3DGS eq. 5: Σ' = J W Σ Wᵀ Jᵀ, plus the low-pass filter)."""
+def corrected(camera: Camera, correction: Tensor) -> tuple[Tensor, Tensor]:
+    """Return pose (camera from world) [4, 4] and intrinsics [2, 3] of a corrected camera.
+
+    Args:
+        camera: the view.
+        correction: [8], a twist (translation, rotation) in the camera's frame, applied after
+            ``camera_from_world``, and the logarithms of factors on the two focal lengths.
+    """
+    x, y, z, a, b, c, *_ = correction.unbind()
+    o = torch.zeros_like(x)
+    rows = [[o, -c, b, x], [c, o, -a, y], [-b, a, o, z], [o, o, o, o]]
+    motion = torch.linalg.matrix_exp(torch.stack([torch.stack(row) for row in rows]))
+    pose = motion @ torch.from_numpy(camera.camera_from_world).to(correction)
+    intrinsics = torch.from_numpy(camera.intrinsics[:2]).to(correction)
+    focal = torch.diag_embed(intrinsics[:, :2].diagonal() * correction[6:].exp())
+    return pose, torch.cat([focal, intrinsics[:, 2:]], dim=1)
+
+
+def project(
+    parameters: GaussianParameters,
+    camera: Camera,
+    degree: int,
+    compensate: bool,
+    correction: Tensor | None = None,
+) -> Projection:
+    """Return the Gaussians in the image (3DGS eq. 5: Σ' = J W Σ Wᵀ Jᵀ, plus the low-pass filter).
+
+    ``correction`` [8] moves the camera and carries gradients (``corrected``).
+    """
     like = parameters.means
-    pose = torch.from_numpy(camera.camera_from_world).to(like)
-    intrinsics = torch.from_numpy(camera.intrinsics[:2]).to(like)
-    centre = torch.from_numpy(camera.centre).to(like)
+    pose, intrinsics = corrected(camera, like.new_zeros(8) if correction is None else correction)
+    centre = -pose[:3, :3].T @ pose[:3, 3]
     local = parameters.means @ pose[:3, :3].T + pose[:3, 3]
     x, y, z = local.unbind(-1)
     low_x, high_x, low_y, high_y = model.tangent_limits(camera)
@@ -129,12 +155,17 @@ def _composite(p: Projection, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, T
 
 
 def rasterize_reference(
-    parameters: GaussianParameters, camera: Camera, background: Tensor, degree: int, compensate: bool
+    parameters: GaussianParameters,
+    camera: Camera,
+    background: Tensor,
+    degree: int,
+    compensate: bool,
+    correction: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return color [H, W, 3], depth [H, W], alpha [H, W], visible [N] bool and contribution [N]."""
     visible = visible_rows(parameters, camera, degree, compensate)
     rows = visible.nonzero().flatten()
-    p = project(parameters.select(rows), camera, degree, compensate)
+    p = project(parameters.select(rows), camera, degree, compensate, correction)
     order = p.depths.argsort(stable=True)
     p = Projection(*(tensor[order] for tensor in vars(p).values()))
     grid = torch.meshgrid(torch.arange(camera.width), torch.arange(camera.height), indexing="xy")

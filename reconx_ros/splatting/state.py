@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from reconx_ros.errors import SplattingError
 from reconx_ros.splatting.adam import GaussianAdam, Rates
 from reconx_ros.splatting.config import SplattingConfig
+from reconx_ros.splatting.cpu.step import Frame
 from reconx_ros.splatting.gaussians import Floats, GaussianMap
 from reconx_ros.splatting.initialise import thin
 from reconx_ros.splatting.limits import limit_scales, scale_ceiling, scene_extent
@@ -85,6 +86,10 @@ class GaussianState:
     def step(self, visible: torch.Tensor, rates: Rates) -> None:
         """Move the ``visible`` [N] Gaussians by their gradients; gradients not finite are dropped."""
         self.repaired += self._adam.step(self.parameters, visible, rates)
+
+    def step_frame(self, frame: Frame, rates: Rates) -> None:
+        """Do the same by the gradients that the image of ``frame`` has received."""
+        self.repaired += frame.step(self._adam, rates)
 
     @torch.no_grad()
     def constrain(self) -> None:

@@ -53,6 +53,10 @@ class TrainingSet:
         """Number of real views."""
         return sum(self._observed)
 
+    def is_observed(self, view: int) -> bool:
+        """Return whether a view is real."""
+        return self._observed[view]
+
     def add(self, views: Sequence[TrainingView]) -> None:
         """Add views; all or, on error, none.
 

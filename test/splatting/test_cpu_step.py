@@ -11,6 +11,7 @@ from reconx_ros.camera import Camera
 from reconx_ros.errors import SplattingError
 from reconx_ros.splatting.adam import GaussianAdam, Rates
 from reconx_ros.splatting.cpu.step import Frame
+from reconx_ros.splatting.dropout import thinned, without_some
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.parameters import GaussianParameters
 from reconx_ros.splatting.rasterize import rasterize
@@ -54,6 +55,21 @@ def test_steps_as_autograd_and_adam_do(recipe: Recipe, compensate: bool, degree:
     options = {"compensate": compensate, "sh_degree": min(degree, recipe.degree)}
     dropped = by_frame(ours, view, a, options), by_autograd(theirs, view, b, options)
     assert dropped[0] == dropped[1]
+    assert_same(ours, theirs, a, b)
+
+
+@pytest.mark.parametrize("count", [5, 53])
+def test_thinned_opacities_step_as_by_autograd(count: int) -> None:
+    arrays, view = scene(Recipe(3, count, 1, 45, 35, (-3.0, -1.0), (-1.0, 9.0), 0.2, 0.0))
+    ours, theirs = parameters(arrays, torch.float32), parameters(arrays, torch.float32)
+    a, b = GaussianAdam(ours), GaussianAdam(theirs)
+    draws = [torch.Generator().manual_seed(1) for _ in range(2)]
+    frame = Frame(ours, view, thinned=thinned(ours.opacity_logits, 0.3, draws[0]))
+    rendered = rasterize(without_some(theirs, 0.3, draws[1]), view, backend="cpu")
+    torch.testing.assert_close(frame.color, rendered.color)
+    loss(frame.color, frame.depth, frame.alpha).backward()
+    loss(rendered.color, rendered.depth, rendered.alpha).backward()
+    assert frame.step(a, RATES) == b.step(theirs, rendered.visible, RATES) == 0
     assert_same(ours, theirs, a, b)
 
 

@@ -57,8 +57,8 @@ def _quaternions(scratch, i, param, m, v, step):
 
 
 @njit(**INLINED)
-def _logits(scratch, i, param, m, v, step):
-    by = load(scratch, GRADIENTS + 8 * LOGIT)
+def _logits(scratch, i, param, slopes, m, v, step):
+    by = load(scratch, GRADIENTS + 8 * LOGIT) * load(slopes, i)
     kept = step.wanted & is_finite(by)
     update1(param, m, v, i, by, kept, step.rates[LOGIT] * step.bias1, step.bias2, step.decay)
     return how_many(step.wanted) - how_many(kept)
@@ -78,7 +78,7 @@ def _harmonics(scratch, i, stored, param, m, v, step):
 
 
 @njit(**INLINED)
-def _group(p, m, v, i, begin, visible, counts, bias1, bias2, decay, rates, scratch):
+def _group(p, m, v, slopes, i, begin, visible, counts, bias1, bias2, decay, rates, scratch):
     """Update those of Gaussians i to i + 7 that are visible and not before ``begin``."""
     wanted = load_flags(visible, i) & (ramp() >= np.float32(begin - i))
     count_up(counts, i, wanted)
@@ -89,17 +89,17 @@ def _group(p, m, v, i, begin, visible, counts, bias1, bias2, decay, rates, scrat
         _three(scratch, MEANS, i, p.means, m.means, v.means, step)
         + _three(scratch, SCALES, i, p.log_scales, m.log_scales, v.log_scales, step)
         + _quaternions(scratch, i, p.quaternions, m.quaternions, v.quaternions, step)
-        + _logits(scratch, i, p.opacity_logits, m.opacity_logits, v.opacity_logits, step)
+        + _logits(scratch, i, p.opacity_logits, slopes, m.opacity_logits, v.opacity_logits, step)
         + _harmonics(scratch, i, stored, p.sh, m.sh, v.sh, step)
     )
 
 
 @kernel(parallel=True)
 def project_update(
-    means, log_scales, quaternions, opacity_logits, sh, degree, compensate, view, scratch, slots,
-    first_slot, slot_count, visible, m_means, m_log_scales, m_quaternions, m_opacity_logits, m_sh,
-    v_means, v_log_scales, v_quaternions, v_opacity_logits, v_sh, counts, rates, bias1, bias2, beta1,
-    beta2, eps, dropped, ticket,
+    means, log_scales, quaternions, drawn_logits, sh, degree, compensate, view, scratch, slots,
+    first_slot, slot_count, opacity_logits, slopes, visible, m_means, m_log_scales, m_quaternions,
+    m_opacity_logits, m_sh, v_means, v_log_scales, v_quaternions, v_opacity_logits, v_sh, counts, rates,
+    bias1, bias2, beta1, beta2, eps, dropped, ticket,
 ):  # fmt: skip
     """Take one Adam step of all visible Gaussians.
 
@@ -107,7 +107,7 @@ def project_update(
         means: [3 N] float32, updated; likewise the following.
         log_scales: [3 N] float32.
         quaternions: [4 N] float32, wxyz.
-        opacity_logits: [N] float32.
+        drawn_logits: [N] float32, as they were drawn; not updated.
         sh: [3 K N] float32.
         degree: highest degree of the harmonics used.
         compensate: whether opacities make up for the low-pass filter.
@@ -116,6 +116,8 @@ def project_update(
         slots: gradient slots of all tile lists.
         first_slot: [N] int32, where the slots of each Gaussian start.
         slot_count: [N] int32, how many it has.
+        opacity_logits: [N] float32, updated; ``drawn_logits`` itself where nothing came between.
+        slopes: [N] float32, of the drawn logits by these.
         visible: [N] bool.
         m_means: first moments, like the parameters, updated; likewise the following.
         m_log_scales: [3 N] float32.
@@ -142,6 +144,7 @@ def project_update(
     ticket[0] = 0
     for worker in prange(len(scratch)):
         mine, number = scratch[worker], 0
+        drawn = Parameters(means, log_scales, quaternions, drawn_logits, sh)
         p = Parameters(means, log_scales, quaternions, opacity_logits, sh)
         m = Parameters(m_means, m_log_scales, m_quaternions, m_opacity_logits, m_sh)
         v = Parameters(v_means, v_log_scales, v_quaternions, v_opacity_logits, v_sh)
@@ -153,9 +156,9 @@ def project_update(
             for group in range(start, end + (end == groups and count % 8 > 0)):
                 i = min(8 * group, count - 8)
                 if any_set(load_flags(visible, i)):
-                    gradients(p, i, degree, compensate, view, slots, first_slot, slot_count, mine)
+                    gradients(drawn, i, degree, compensate, view, slots, first_slot, slot_count, mine)
                     number += _group(
-                        p, m, v, i, 8 * group, visible, counts, bias1, bias2, decay, rates, mine
+                        p, m, v, slopes, i, 8 * group, visible, counts, bias1, bias2, decay, rates, mine
                     )
             start = fetch_add(ticket, 0, GROUPS)
         dropped[worker] = number
