@@ -10,7 +10,6 @@ new to the map, it grows; slopes are fitted to the samples of the last third, wh
 
 import argparse
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ingest import ROOT, SPEED, Camera, Probe, Walk
+from ingest import SPEED, Camera, Probe, Walk
 from numpy.typing import NDArray
+from ros_alone import keep_alone
 
 from reconx_ros.machine import describe_machine
 
@@ -97,12 +97,7 @@ def slope(samples: list[dict[str, float]], name: str, after: float) -> dict[str,
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run camera and node, and return every figure."""
-    os.environ.update(
-        ROS_DOMAIN_ID=str(1 + os.getpid() % 100),
-        ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
-        FASTRTPS_DEFAULT_PROFILES_FILE=str(ROOT / "config" / "fastdds.xml"),
-        PYTHONPATH=str(ROOT),
-    )
+    keep_alone()
     me = [sys.executable, str(Path(__file__))]
     lead = [
         "--seconds",

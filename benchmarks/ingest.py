@@ -11,7 +11,6 @@ within; nothing else about it is changed.
 import argparse
 import array
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -24,8 +23,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+from ros_alone import ROOT, keep_alone
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 RATE_HZ = 30.0
@@ -213,11 +212,7 @@ def watch(camera: "subprocess.Popen[bytes]") -> dict[str, Any]:
 
 def measure(seconds: float) -> dict[str, Any]:
     """Run camera and node for so long and return every figure."""
-    os.environ.update(
-        ROS_DOMAIN_ID=str(1 + os.getpid() % 100),
-        ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
-        FASTRTPS_DEFAULT_PROFILES_FILE=str(ROOT / "config" / "fastdds.xml"),
-    )
+    keep_alone()
     with tempfile.TemporaryDirectory() as folder:
         report, me = Path(folder) / "probe.json", [sys.executable, str(Path(__file__))]
         parameters = ["--ros-args", "-p", f"output:={folder}/map"]

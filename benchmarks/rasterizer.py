@@ -227,6 +227,16 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def machine(peak: float) -> Row:
+    """Return what the figures were taken on."""
+    return {
+        "processor": processor_name(),
+        "threads": numba.get_num_threads(),
+        "threading_layer": numba.threading_layer(),
+        "peak_gflops_per_core": round(peak, 1),
+    }
+
+
 def main() -> None:
     """Print the table; write the rows on demand."""
     parser = argparse.ArgumentParser(
@@ -242,15 +252,10 @@ def main() -> None:
     scenes = [] if arguments.no_box else [("box", box(*scene)) for scene in SCENES]
     scenes += [(folder.name, from_folder(folder)) for folder in arguments.map]
     rows = [row(name, scene, arguments.repeats, not arguments.no_reference, peak) for name, scene in scenes]
-    machine = {
-        "processor": processor_name(),
-        "threads": numba.get_num_threads(),
-        "threading_layer": numba.threading_layer(),
-        "peak_gflops_per_core": round(peak, 1),
-    }
-    print(f"{machine}\n{table(rows)}")
+    about = machine(peak)
+    print(f"{about}\n{table(rows)}")
     if arguments.json:
-        arguments.json.write_text(json.dumps({**machine, "rows": rows}, indent=2) + "\n")
+        arguments.json.write_text(json.dumps({**about, "rows": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

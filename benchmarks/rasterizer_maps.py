@@ -19,15 +19,13 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import numba
 import numpy as np
 from arithmetic import peak_gflops
-from rasterizer import Row, row, table
+from rasterizer import Row, machine, row, table
 from splatting_quality import Case, prepare
 
 from reconx_ros.camera import Camera
 from reconx_ros.config import ReconxConfig, load_config
-from reconx_ros.machine import processor_name
 from reconx_ros.mapping.ply import read_gaussians, write_gaussians
 from reconx_ros.sources.nerfstudio import load_cameras, write_cameras
 from reconx_ros.splatting.gaussians import GaussianMap
@@ -124,16 +122,10 @@ def main() -> None:
         args.folder.iterdir(), key=lambda f: (f.name.rpartition("_")[0], int(f.name.rpartition("_")[2]))
     )
     rows = [measured(folder, args.repeats, not args.no_reference, peak) for folder in folders]
-    machine = {
-        "processor": processor_name(),
-        "threads": numba.get_num_threads(),
-        "threading_layer": numba.threading_layer(),
-        "peak_gflops_per_core": round(peak, 1),
-        "load_before": round(before, 2),
-    }
-    print(f"{machine}\n{table(rows)}")
+    about = {**machine(peak), "load_before": round(before, 2)}
+    print(f"{about}\n{table(rows)}")
     if args.json:
-        args.json.write_text(json.dumps({**machine, "rows": rows}, indent=2) + "\n")
+        args.json.write_text(json.dumps({**about, "rows": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

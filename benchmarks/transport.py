@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ros_alone import ROOT, keep_alone
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "test" / "ros")]  # the camera and the relay of the tests
 
 COUNT = 100_000
@@ -203,12 +203,7 @@ def main() -> int:
     parser.add_argument("--mbits", type=float, default=20.0)
     parser.add_argument("--delay-ms", type=float, default=50.0)
     options = parser.parse_args()
-    os.environ.update(
-        ROS_DOMAIN_ID=str(1 + os.getpid() % 90),
-        ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
-        FASTRTPS_DEFAULT_PROFILES_FILE=str(ROOT / "config" / "fastdds.xml"),
-        PYTHONPATH=str(ROOT),
-    )
+    keep_alone()
     import rclpy
 
     from reconx_ros.machine import processor_name

@@ -114,8 +114,8 @@ def validate(
 )
 def export(folder: Path, data: Path, output: Path) -> None:
     """Make weights of a run: averaged, half precision, with calibrated confidence."""
-    from reconx_ros.diffusion import reliability  # noqa: PLC0415  (diffusers)
-    from reconx_ros.diffusion.small.export import export as write  # noqa: PLC0415
+    from reconx_ros.diffusion import reliability  # noqa: PLC0415  (torch)
+    from reconx_ros.diffusion.small.export import export as write  # noqa: PLC0415  (diffusers)
     from reconx_ros.diffusion.small.names import CURVES  # noqa: PLC0415
     from reconx_ros.diffusion.small.weights import load_encoder, load_network  # noqa: PLC0415
     from reconx_ros.diffusion.training.calibrate import calibrate  # noqa: PLC0415

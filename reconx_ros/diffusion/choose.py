@@ -23,7 +23,7 @@ def contenders(config: SynthesisConfig, device: str) -> list[Synthesizer]:
         return [NoSynthesis()]
     if config.method == "wan-vace":
         return [_wan_vace(config, device)]
-    from reconx_ros.diffusion.small.synthesizer import SmallSynthesizer  # noqa: PLC0415  (diffusers)
+    from reconx_ros.diffusion.small.synthesizer import SmallSynthesizer  # noqa: PLC0415  (torch)
 
     small = SmallSynthesizer.load(config.small, device, config.seconds)
     if config.method == "small":

@@ -7,7 +7,6 @@ each topic with a profile that every subscriber can match. Topics are remapped, 
 
 import argparse
 import importlib
-import signal
 import sys
 import threading
 import time
@@ -21,12 +20,12 @@ from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 
 from reconx_ros.errors import ReconxError, SourceError
+from reconx_ros.ros.program import refuse, start
 from reconx_ros.ros.qos import latched, reliable
 from reconx_ros.sources.messages import RawMessage
 from reconx_ros.sources.recording import Recording, open_recording
@@ -187,16 +186,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Play a recording; return 0, or 2 where it cannot be read."""
     arguments = arguments if arguments is not None else sys.argv
     options = _arguments(arguments)
-    # Not rclpy's handlers: they shut ROS down in the middle of a message.
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
+        stop = start(arguments)
         _run(rclpy.create_node("player"), options, stop)
     except ReconxError as err:
-        print(f"player: {err}", file=sys.stderr)
-        return 2
+        return refuse("player", err)
     finally:
         rclpy.try_shutdown()
     return 0

@@ -13,11 +13,7 @@ from reconx_ros.errors import ConfigError
 
 
 def begin(arguments: Sequence[str], about: str) -> threading.Event:
-    """Bring ROS up; return what SIGINT and SIGTERM set.
-
-    Not rclpy's handlers: they would shut ROS down before a map is saved over it, and wake the executor
-    before they do, which now and then goes back to wait for ever in between. A second Ctrl-C changes
-    nothing.
+    """Bring ROS up for a program with no arguments of its own (``start``).
 
     Args:
         arguments: of the program, its name first.
@@ -36,6 +32,19 @@ def begin(arguments: Sequence[str], about: str) -> threading.Event:
         raise SystemExit(0)
     if own:
         raise ConfigError(f"argument '{own[0]}' is unknown; parameters follow --ros-args: -p NAME:=VALUE")
+    return start(arguments)
+
+
+def start(arguments: Sequence[str]) -> threading.Event:
+    """Bring ROS up; return what SIGINT and SIGTERM set.
+
+    Not rclpy's handlers: they would shut ROS down before a map is saved over it, and wake the executor
+    before they do, which now and then goes back to wait for ever in between. A second Ctrl-C changes
+    nothing.
+
+    Raises:
+        ConfigError: what ROS cannot make sense of.
+    """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

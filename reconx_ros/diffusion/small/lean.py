@@ -9,6 +9,7 @@ from dataclasses import replace
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from reconx_ros.diffusion.small.blend import cropped
 from reconx_ros.diffusion.small.observation import Observation
 
 MARGIN = 8
@@ -24,8 +25,7 @@ def lean(seen: Observation) -> Observation:
     rows, columns = (old - new for old, new in zip(seen.margin, margin, strict=True))
 
     def cut(image: Tensor) -> Tensor:
-        height, width = image.shape[-2:]
-        return image[..., rows : height - rows, columns : width - columns]
+        return cropped(image, (rows, columns))
 
     return replace(
         seen,

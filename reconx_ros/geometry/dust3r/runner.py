@@ -74,7 +74,7 @@ class PairRunner:
         """
         # In the order of the later view, so that in a sequence few images are in use at a time.
         order = sorted(pairs, key=lambda pair: (max(pair), min(pair), pair))
-        keys = {view: _key(images[view]) for pair in order for view in pair}
+        keys = {view: _key(images[view]) for view in {view for pair in order for view in pair}}
         while order:
             # No more pairs at once than their images fit among the encoded ones.
             wanted = _alike(order, images, min(self._batch, self._most // 2))
