@@ -1,11 +1,13 @@
 """Adam over the Gaussians: state grows with the map, and Gaussians out of sight stay as they are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from reconx_ros.splatting.cpu.adam import adam_step
+from reconx_ros.splatting.cuda_kernels import adam_kernel, kernel_step
 from reconx_ros.splatting.parameters import GaussianParameters
 
 BETAS, EPSILON = (0.9, 0.999), 1e-15
@@ -45,11 +47,18 @@ class GaussianAdam:
         self.second = [torch.zeros_like(tensor.detach()) for tensor in parameters.tensors()]
         self.counts = torch.zeros(len(parameters), dtype=torch.int32, device=parameters.means.device)
 
+    def to_cpu(self) -> None:
+        """Bring all of it to the CPU."""
+        self.first, self.second = [m.cpu() for m in self.first], [v.cpu() for v in self.second]
+        self.counts = self.counts.cpu()
+
     def rearrange(self, kept: torch.Tensor, added: int) -> None:
-        """Keep the state of the rows ``kept`` (indices) and add ``added`` fresh rows behind."""
+        """Keep the state of the rows ``kept`` (ascending) and add ``added`` fresh rows behind."""
+        all_stay = len(kept) == len(self.counts)
 
         def grown(tensor: torch.Tensor) -> torch.Tensor:
-            return torch.cat([tensor[kept], tensor.new_zeros(added, *tensor.shape[1:])])
+            stay = tensor if all_stay else tensor[kept]
+            return torch.cat([stay, tensor.new_zeros(added, *tensor.shape[1:])]) if added else stay
 
         self.first = [grown(tensor) for tensor in self.first]
         self.second = [grown(tensor) for tensor in self.second]
@@ -63,8 +72,8 @@ class GaussianAdam:
             Rows of the five tensors that were left as they are for a gradient that is not finite.
         """
         self.counts += visible
-        update = adam_step if parameters.means.device.type == "cpu" else torch_step
-        dropped = 0
+        update = _update(parameters.means.device)
+        dropped: int | torch.Tensor = 0
         for tensor, rate, first, second in zip(
             parameters.tensors(),
             rates.per_number(parameters.sh.shape[1]),
@@ -78,7 +87,15 @@ class GaussianAdam:
                     tensor, gradient, first, second, self.counts, rate, visible, betas=BETAS, eps=EPSILON
                 )
                 tensor.grad = None
-        return dropped
+        return int(dropped)
+
+
+def _update(device: torch.device) -> Callable[..., int | torch.Tensor]:
+    """Return the fastest step of a parameter there is on a device."""
+    if device.type == "cpu":
+        return adam_step
+    kernel = adam_kernel()
+    return torch_step if kernel is None else partial(kernel_step, kernel)
 
 
 def torch_step(
@@ -92,8 +109,8 @@ def torch_step(
     *,
     betas: tuple[float, float],
     eps: float,
-) -> int:
-    """Do what ``adam_step`` does, in torch on any device."""
+) -> torch.Tensor:
+    """Do what ``adam_step`` does, in torch on any device; the count comes as a tensor there."""
     rows = len(param)
     grad = grad.view(rows, -1)
     finite = torch.isfinite(grad).all(dim=1)
@@ -107,4 +124,4 @@ def torch_step(
     param.view(rows, -1).sub_(torch.where(used, move, 0))
     m.view(rows, -1).copy_(first)
     v.view(rows, -1).copy_(second)
-    return int((visible & ~finite).sum())
+    return (visible & ~finite).sum()

@@ -1,13 +1,13 @@
-"""The confidence of each Gaussian: who saw it, how surely, and whether they agree.
+"""The evidence of a view for each Gaussian: how surely it saw it, and whether it agrees.
 
-``c = c_point^POINT_POWER (1 - 2^(-BITS n))`` with ``n = sum_v s_v a_v``: c_point in [0, 1] is the
-confidence the Gaussian was initialised with; s_v = min(1, W_v) where W_v, the sum of its blending
-weights in view v, is in pixels: how far view v sees it at all; a_v = exp(-E_v / COLOUR_ERROR - D_v /
-DEPTH_ERROR) in (0, 1] is how far it explains that view, with E_v and D_v the mean absolute colour and
-relative depth errors of the pixels it is blended into. One view in full agreement gives 7/8 of what the
-point allows, two 63/64.
+``c = c_point^POINT_POWER (1 - 2^(-BITS n))`` (``evidence.py``) with ``n = sum_v s_v a_v``: c_point in
+[0, 1] is the confidence the Gaussian was initialised with; s_v = min(1, W_v) where W_v, the sum of its
+blending weights in view v, is in pixels: how far view v sees it at all; a_v = exp(-E_v / COLOUR_ERROR -
+D_v / DEPTH_ERROR) in (0, 1] is how far it explains that view, with E_v and D_v the mean absolute colour
+and relative depth errors of the pixels it is blended into. One view in full agreement gives 7/8 of what
+the point allows, two 63/64.
 
-The two constants make c a probability: on views the map has not seen, about a share c of the pixels of
+The constants make c a probability: on views the map has not seen, about a share c of the pixels of
 confidence c has the right colour and depth (``evaluation.calibration`` says what is right and measures it).
 """
 
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
 from reconx_ros.splatting.gaussians import Floats
@@ -23,8 +22,6 @@ from reconx_ros.splatting.initialise import SH_C0
 from reconx_ros.splatting.parameters import GaussianParameters
 from reconx_ros.splatting.rasterize import Backend, rasterize
 
-POINT_POWER = 0.3
-BITS = 3.0
 COLOUR_ERROR = 0.2
 DEPTH_ERROR = 0.1
 
@@ -40,20 +37,6 @@ class Residuals:
 
     colour: torch.Tensor
     depth: torch.Tensor
-
-
-def map_confidences(
-    point_confidence: Floats, evidence: Floats, generated: NDArray[np.bool_] | None = None
-) -> Floats:
-    """Return c [N] in [0, 1] of c_point [N] and the evidence n [N] >= 0.
-
-    A Gaussian that was imagined where no view looks (``generated``, n = 0) has what it was given.
-    """
-    point = np.clip(point_confidence, 0, 1)
-    confidence = point**POINT_POWER * (1 - np.exp2(-BITS * np.maximum(evidence, 0)))
-    if generated is not None:
-        confidence = np.where(generated, np.maximum(confidence, point), confidence)
-    return np.asarray(confidence, np.float32)
 
 
 def view_evidence(

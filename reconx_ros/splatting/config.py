@@ -13,7 +13,7 @@ class InitialisationConfig(Settings):
 
     scale: float = Field(1.0, gt=0, description="standard deviation per mean distance to the 3 nearest")
     thickness: float = Field(0.2, gt=0, le=1, description="deviation along the normal per deviation across")
-    opacity: float = Field(0.8, gt=0, lt=1)
+    opacity: float = Field(0.6, gt=0, lt=1)
 
 
 class LearningRates(Settings):
@@ -23,7 +23,7 @@ class LearningRates(Settings):
     final: float = Field(0.1, gt=0, le=1, description="share of every rate left at the last step")
     scales: float = Field(1.5e-2, ge=0)
     rotations: float = Field(1e-3, ge=0)
-    opacities: float = Field(2.5e-2, ge=0)
+    opacities: float = Field(1e-1, ge=0, description="fast: a wrong point must be able to vanish")
     colours: float = Field(2e-2, ge=0, description="SH degree 0")
     harmonics: float = Field(4e-2, ge=0, description="SH degrees above 0")
     exposure: float = Field(1e-2, ge=0, description="gain and bias of a view")
@@ -75,6 +75,12 @@ class SplattingConfig(Settings):
         None, description="folder with the weights of LPIPS, which then joins the loss"
     )
     lpips_weight: float = Field(0.5, ge=0, description="weight of LPIPS where it is used (paper: 0.5)")
+    outliers: float = Field(
+        8.0,
+        ge=0,
+        description="a patch that is further off than this many times the view's median pulls less, the "
+        "further the less, once a third of the steps are over; 0: all pull alike",
+    )
     depth_weight: float = Field(0.2, ge=0, description="weight of the depth term where depth is known")
     coverage_weight: float = Field(
         0.05, ge=0, description="weight of 1 - alpha where depth is known: a seen surface has no holes"
@@ -84,7 +90,7 @@ class SplattingConfig(Settings):
     )
     exposure: bool = Field(True, description="fit one gain and bias per view and channel")
     new_view_share: float = Field(
-        0.5, ge=0, lt=1, description="share of the steps that go to the views added last, at first"
+        0.5, ge=0, lt=1, description="share of the steps that go to the real views added last, at first"
     )
     guess_stride: int = Field(
         2, ge=0, description="pixels between new Gaussians where a view is not explained; 0 adds none"

@@ -27,8 +27,18 @@ class Thinned:
 
 @torch.no_grad()
 def thinned(logits: torch.Tensor, rate: float, generator: torch.Generator) -> Thinned:
-    """Return what ``without_some`` draws of ``logits`` [N], and its slopes, without autograd."""
-    stays = torch.rand(len(logits), generator=generator) >= rate
+    """Leave each Gaussian out by chance (DropGaussian, Park et al. 2025).
+
+    Those that stay are made more opaque, ``o / (1 - rate)``, so that a pixel gets as much as before on
+    average. With few views a Gaussian that sits behind others hardly ever gets a gradient; here
+    it does, and the map overfits less.
+
+    Args:
+        logits: [N] of the map.
+        rate: chance in [0, 1) to be left out.
+        generator: of random numbers, on the CPU.
+    """
+    stays = (torch.rand(len(logits), generator=generator) >= rate).to(logits.device)
     opacity = logits.sigmoid()
     raised = opacity / (1 - rate)
     free = stays & (raised <= MOST_OPAQUE)
@@ -40,24 +50,13 @@ def thinned(logits: torch.Tensor, rate: float, generator: torch.Generator) -> Th
 def without_some(
     parameters: GaussianParameters, rate: float, generator: torch.Generator
 ) -> GaussianParameters:
-    """Return the Gaussians with each left out by chance (DropGaussian, Park et al. 2025).
+    """Return the Gaussians with the opacities of ``thinned``, connected to ``parameters`` by autograd.
 
-    Those that stay are made more opaque, ``o / (1 - rate)``, so that a pixel gets as much as before on
-    average. With few views a Gaussian that sits behind others hardly ever gets a gradient; here
-    it does, and the map overfits less.
-
-    Args:
-        parameters: N Gaussians.
-        rate: chance in [0, 1) to be left out.
-        generator: of random numbers, on the CPU.
-
-    Returns:
-        N Gaussians connected to ``parameters`` by autograd; those left out get no gradient.
+    Those left out get no gradient.
     """
     logits = parameters.opacity_logits
-    stays = (torch.rand(len(logits), generator=generator) >= rate).to(logits.device)
-    opacity = (logits.sigmoid() / (1 - rate)).clamp(max=MOST_OPAQUE)
-    thinned = torch.where(stays, opacity.logit(), HIDDEN)
+    one = thinned(logits.detach(), rate, generator)
+    drawn = one.logits + one.slopes * (logits - logits.detach())  # the value of one, the slope of the other
     return GaussianParameters(
-        parameters.means, parameters.log_scales, parameters.quaternions_wxyz, thinned, parameters.sh
+        parameters.means, parameters.log_scales, parameters.quaternions_wxyz, drawn, parameters.sh
     )

@@ -26,6 +26,13 @@ class Exposures:
         self._second = torch.cat([self._second, fresh])
         self._steps = torch.cat([self._steps, fresh[:, 0, 0]])
 
+    def to_cpu(self) -> None:
+        """Bring all of it to the CPU."""
+        self._device = torch.device("cpu")
+        self.values, self._first, self._second, self._steps = (
+            tensor.cpu() for tensor in (self.values, self._first, self._second, self._steps)
+        )
+
     def keep(self, views: list[int]) -> None:
         """Drop all views but these, in this order."""
         self.values, self._first, self._second, self._steps = (

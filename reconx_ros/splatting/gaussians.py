@@ -1,7 +1,7 @@
 """The map: 3D Gaussians with confidence and provenance, as plain arrays (no torch)."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,23 @@ class GaussianMap:
     def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "GaussianMap":
         """Return the Gaussians at ``rows`` (mask [N] or indices)."""
         return GaussianMap(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def of_degree(self, degree: int) -> "GaussianMap":
+        """Return the same with spherical harmonics of ``degree``: what is above is cut, what lacks is 0."""
+        count = (degree + 1) ** 2
+        if self.sh.shape[1] == count:
+            return self
+        sh = np.zeros((len(self), count, 3), np.float32)
+        shared = min(count, self.sh.shape[1])
+        sh[:, :shared] = self.sh[:, :shared]
+        return replace(self, sh=sh)
+
+    @staticmethod
+    def empty(degree: int) -> "GaussianMap":
+        """Return a map without Gaussians, for spherical harmonics of ``degree``."""
+        three, four = np.empty((0, 3), np.float32), np.empty((0, 4), np.float32)
+        sh, one = np.empty((0, (degree + 1) ** 2, 3), np.float32), np.empty(0, np.float32)
+        return GaussianMap(three, three, four, one, sh, one, np.empty(0, np.uint8))
 
     @staticmethod
     def concatenate(first: "GaussianMap", second: "GaussianMap") -> "GaussianMap":

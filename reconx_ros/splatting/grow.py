@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
-from reconx_ros.diffusion.protocol import GeneratedFrame
+from reconx_ros.diffusion.protocol import EXPLAINED, GeneratedFrame
 from reconx_ros.geometry.protocol import GENERATED, GeometryEstimate
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.splatting.config import SplattingConfig
@@ -23,9 +23,7 @@ from reconx_ros.splatting.initialise import disc_quaternions, discs, harmonics
 from reconx_ros.splatting.rasterize import render_view
 from reconx_ros.splatting.views import believed, pointmap_depth
 from reconx_ros.structure.fills import push_pull
-
-EXPLAINED = 0.5
-"""Alpha from which a pixel counts as explained."""
+from reconx_ros.structure.reference import Reference
 
 GUESSED = 0.1
 """Confidence, in [0, 1], of a Gaussian whose depth was guessed."""
@@ -37,18 +35,21 @@ FEWEST = 8
 """Pixels of known depth below which nothing is guessed."""
 
 
-def grown(gaussians: GaussianMap, estimate: GeometryEstimate, config: SplattingConfig) -> GaussianMap:
-    """Return ``gaussians`` with those of ``unexplained`` for each view, one view after the other."""
+def grown(
+    gaussians: GaussianMap, estimate: GeometryEstimate, config: SplattingConfig, device: str = "auto"
+) -> GaussianMap:
+    """Return ``gaussians`` with those of ``unexplained`` for each posed view, one after the other."""
     if config.guess_stride == 0:
         return gaussians
     for keyframe, pointmap in zip(estimate.keyframes, estimate.pointmaps, strict=True):
-        new = unexplained(gaussians, keyframe, pointmap_depth(pointmap, keyframe), config)
-        gaussians = GaussianMap.concatenate(gaussians, new)
+        if keyframe.posed:
+            new = unexplained(gaussians, keyframe, pointmap_depth(pointmap, keyframe), config, device)
+            gaussians = GaussianMap.concatenate(gaussians, new)
     return gaussians
 
 
 def imagined(
-    gaussians: GaussianMap, frames: Sequence[GeneratedFrame], config: SplattingConfig
+    gaussians: GaussianMap, frames: Sequence[GeneratedFrame], config: SplattingConfig, device: str = "auto"
 ) -> GaussianMap:
     """Return ``gaussians`` with more where a generated frame shows what no view saw, frame after frame.
 
@@ -61,7 +62,7 @@ def imagined(
     left = round(config.max_gaussians * config.generated_room)
     for frame in frames:
         confidence = believed(frame, config)
-        hole = render_view(gaussians, frame.camera, config.rasterizer)[2] < EXPLAINED
+        hole = render_view(gaussians, frame.camera, config.rasterizer, device)[2] < EXPLAINED
         chosen = hole & ~frame.seen & np.isfinite(frame.depth) & (confidence >= LEAST_CONFIDENCE)
         chosen &= _grid(hole.shape, config.guess_stride)
         certain = GUESSED * confidence[chosen]
@@ -74,7 +75,11 @@ def imagined(
 
 
 def unexplained(
-    gaussians: GaussianMap, keyframe: Keyframe, depth: Floats, config: SplattingConfig
+    gaussians: GaussianMap,
+    keyframe: Keyframe | Reference,
+    depth: Floats,
+    config: SplattingConfig,
+    device: str = "auto",
 ) -> GaussianMap:
     """Return Gaussians for the pixels of ``keyframe`` where the map has nothing.
 
@@ -86,12 +91,13 @@ def unexplained(
         keyframe: a posed view.
         depth: [H, W] of it, NaN where unknown.
         config: shape of new Gaussians, and every how many pixels there is one.
+        device: where the map may be drawn.
 
     Returns:
         Discs that face the camera, as wide as the pixels they stand for; none where too little depth
         is known to guess from.
     """
-    _, shown, alpha = render_view(gaussians, keyframe.camera, config.rasterizer)
+    _, shown, alpha = render_view(gaussians, keyframe.camera, config.rasterizer, device)
     hole = alpha < EXPLAINED
     known = np.where(np.isfinite(depth), depth, np.where(hole, np.nan, shown)).astype(np.float32)
     chosen = hole & _grid(hole.shape, config.guess_stride)

@@ -1,7 +1,8 @@
 """gsplat (Ye et al. 2024) behind the contract of ``rasterize``, for CUDA tensors.
 
-Two differences remain: gsplat 1.5 clips alpha to 0.999 instead of 0.99, and its kernels are compiled
-with fast-math.
+Two differences remain: its kernels are compiled with fast-math, and gsplat 1.5 clips alpha to 0.999 instead
+of 0.99. Where a Gaussian is that opaque, a pixel changes by a hundredth at most, or by a tenth where it
+lets through less light than ``TRANSMITTANCE_MIN`` with the one clip alone.
 """
 
 import warnings
@@ -17,25 +18,49 @@ from reconx_ros.splatting.parameters import GaussianParameters
 
 Arguments = dict[str, object]
 
+TOOLKIT = (
+    f"install the CUDA {torch.version.cuda} toolkit (nvcc), or a gsplat wheel built for "
+    f"torch {torch.__version__}"
+)
+
 
 @cache
 def missing() -> str | None:
-    """Return what keeps gsplat from drawing on this machine, None if nothing does.
+    """Return what keeps gsplat from drawing on this machine and what to do, None if nothing does.
 
-    It draws one Gaussian: gsplat compiles its kernels at the first use where no build comes with it, so
-    that a missing compiler shows only then. The first call may take minutes.
+    It draws one Gaussian: kernels built for another GPU fail only then. gsplat compiles its kernels when it
+    is first imported where no build comes with it, so the first call may take minutes.
     """
     if not torch.cuda.is_available():
-        return "torch finds no CUDA device"
+        built = torch.version.cuda is not None
+        return f"torch finds no CUDA device{'' if built else ': it is built without CUDA'}"
     try:
-        from gsplat import rasterization  # noqa: PLC0415
-
-        one = torch.ones(1, 3, device="cuda")
-        turn, matrix = torch.ones(1, 4, device="cuda"), torch.eye(4, device="cuda")
-        rasterization(one, turn, one, one[:, 0], one, matrix[None], matrix[None, :3, :3], 16, 16)
+        from gsplat.cuda._backend import _C  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        return f"the Python module '{error.name}' is missing: install it"
     except Exception as error:  # a build fails in many ways; all mean the same here
-        return f"gsplat cannot be used ({type(error).__name__}: {str(error).splitlines()[:1]})"
+        return f"gsplat's CUDA kernels do not compile ({_told(error)}): {TOOLKIT}"
+    if _C is None:
+        return f"gsplat has no CUDA kernels, for there is no nvcc to compile them: {TOOLKIT}"
+    try:
+        _draw_one()
+    except Exception as error:  # likewise
+        return f"gsplat's CUDA kernels do not run ({_told(error)}): {TOOLKIT}"
     return None
+
+
+def _draw_one() -> None:
+    from gsplat import rasterization  # noqa: PLC0415
+
+    one = torch.ones(1, 3, device="cuda")
+    turn, matrix = torch.ones(1, 4, device="cuda"), torch.eye(4, device="cuda")
+    rasterization(one, turn, one, one[:, 0], one, matrix[None], matrix[None, :3, :3], 16, 16)
+
+
+def _told(error: Exception) -> str:
+    """Return the kind of an error and the first line of what it says."""
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 @cache
@@ -51,10 +76,7 @@ def require() -> None:
     """Raise ``MissingDependencyError`` where gsplat cannot draw."""
     reason = missing()
     if reason is not None:
-        raise MissingDependencyError(
-            f"rasterizer 'gsplat' cannot run: {reason}; "
-            "install torch for CUDA, gsplat and nvcc, or choose 'cpu'"
-        )
+        raise MissingDependencyError(f"rasterizer 'gsplat' cannot run: {reason}; or choose 'cpu'")
 
 
 def drawable_rows(parameters: GaussianParameters) -> Tensor:

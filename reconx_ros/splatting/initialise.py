@@ -158,6 +158,9 @@ def _count(keys: NDArray[np.int64]) -> int:
 def _check(cloud: PointCloud) -> None:
     if len(cloud) == 0:
         raise SplattingError("the cloud has no points; Gaussians need at least one")
-    bad = int((~np.isfinite(cloud.points).all(axis=1)).sum())
-    if bad:
-        raise SplattingError(f"{bad} of {len(cloud)} points of the cloud are not finite; leave them out")
+    known = np.isfinite(cloud.points).all(axis=1) & ~np.isnan(cloud.confidence)
+    if not known.all():
+        raise SplattingError(
+            f"{int((~known).sum())} of {len(cloud)} points of the cloud, or their confidences, are not "
+            "finite; leave them out"
+        )

@@ -14,9 +14,10 @@ Beside it stands a perceptual term ``p E``. The paper takes 0.5 LPIPS, which nee
 pyramid (``gradient_reference``): structure counts, slow changes of brightness between views do not.
 
 On the CPU both terms are fused numba kernels (``cpu/loss.py``); on CUDA, and as the reference in
-tests, plain torch.
+tests, plain torch, with SSIM as a kernel where the package fused-ssim is installed.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -27,6 +28,7 @@ from torch.nn import functional
 
 from reconx_ros.splatting.cpu import gradient_loss as gradients
 from reconx_ros.splatting.cpu import loss as kernels
+from reconx_ros.splatting.cuda_kernels import fused_ssim_map
 
 Mode = Literal["uniform", "mean", "log", "raw"]
 LEVELS = 3
@@ -57,21 +59,19 @@ def confidence_weights(confidence: NDArray[np.float32], mode: Mode) -> NDArray[n
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A training view on the device, with what its loss needs and never changes.
+    """A training view on the device, with the memory its loss works in.
 
     Attributes:
         image: [H, W, 3] float32.
         weight: [H, W] float32.
         depth: [H, W] float32, NaN unknown, or ``None`` where nothing is known.
-        statistics: of ``image``, on the CPU only.
         work: memory shared by all views of this size, on the CPU only.
-        levels: pixel weights and memory of the gradient term, on the CPU only.
+        levels: that of the gradient term, shared likewise.
     """
 
     image: torch.Tensor
     weight: torch.Tensor
     depth: torch.Tensor | None
-    statistics: kernels.TargetStatistics | None = None
     work: kernels.Workspace | None = None
     levels: list[gradients.Level] | None = None
 
@@ -90,7 +90,7 @@ def view_loss(
     color: torch.Tensor, depth: torch.Tensor, alpha: torch.Tensor, target: Target, weights: LossWeights
 ) -> torch.Tensor:
     """Return the scalar loss of a rendered view: colour [H, W, 3], sum of w z [H, W], alpha [H, W]."""
-    if target.statistics is None or target.work is None:
+    if target.work is None:
         value = photometric_reference(color, target.image, target.weight, weights.ssim)
     else:
         value = _apply(_Photometric, color, target, weights)
@@ -108,7 +108,8 @@ def photometric_reference(
 ) -> torch.Tensor:
     """Return the colour term in plain torch, any dtype and device; see ``kernels.photometric``."""
     absolute = (color - target).abs().mean(dim=-1)
-    dissimilarity = 1 - ssim(color, target).mean(dim=-1)
+    fused = fused_ssim_map(ssim) if color.is_cuda else None
+    dissimilarity = 1 - (fused or ssim)(color, target).mean(dim=-1)
     return (weight * ((1 - ssim_weight) * absolute + ssim_weight * dissimilarity)).mean()
 
 
@@ -147,21 +148,10 @@ def _gradient_term(color: torch.Tensor, target: Target) -> torch.Tensor:
 
 def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Return the SSIM map [H, W, 3] of two images [H, W, 3] (Wang et al. 2004, zeros outside)."""
-    offsets = torch.arange(-kernels.RADIUS, kernels.RADIUS + 1, dtype=first.dtype, device=first.device)
-    taps = torch.exp(-(offsets**2) / (2 * kernels.SIGMA**2))
-    taps = taps / taps.sum()
-
-    def blur(image: torch.Tensor) -> torch.Tensor:
-        planes = image.permute(2, 0, 1)[:, None]
-        planes = functional.conv2d(planes, taps.view(1, 1, -1, 1), padding=(kernels.RADIUS, 0))
-        planes = functional.conv2d(planes, taps.view(1, 1, 1, -1), padding=(0, kernels.RADIUS))
-        return planes[:, 0].permute(1, 2, 0)
-
+    products = torch.cat([first, second, first * first, second * second, first * second], dim=-1)
+    mean_x, mean_y, xx, yy, xy = _apply(_Blur, products).chunk(5, dim=-1)
     c1, c2 = 0.01**2, 0.03**2
-    mean_x, mean_y = blur(first), blur(second)
-    variance_x = blur(first * first) - mean_x**2
-    variance_y = blur(second * second) - mean_y**2
-    covariance = blur(first * second) - mean_x * mean_y
+    variance_x, variance_y, covariance = xx - mean_x**2, yy - mean_y**2, xy - mean_x * mean_y
     return ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)) / (
         (mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)
     )
@@ -193,17 +183,44 @@ def _apply(function: type[torch.autograd.Function], *args: object) -> torch.Tens
     return result
 
 
+class _Blur(torch.autograd.Function):
+    """A blur of [H, W, C] by the window of SSIM, zeros outside: symmetric, so it is its own gradient.
+
+    Shifted images are summed. A convolution would do, but cuDNN's rounds float32 to ten bits by default
+    (TF32) on GPUs since Ampere, forward and backward, and E[x^2] - E[x]^2 would lose its digits.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, image: torch.Tensor) -> torch.Tensor:
+        return _blurred(image)
+
+    @staticmethod
+    def backward(ctx: Context, *by_image: torch.Tensor) -> torch.Tensor:
+        return _blurred(by_image[0])
+
+
+def _blurred(image: torch.Tensor) -> torch.Tensor:
+    reach = kernels.RADIUS
+    weights = [math.exp(-(k**2) / (2 * kernels.SIGMA**2)) for k in range(-reach, reach + 1)]
+    for axis, pad in enumerate(((0, 0, 0, 0), (0, 0))):
+        size, padded = image.shape[axis], functional.pad(image, (*pad, reach, reach))
+        image = torch.zeros_like(image)
+        for shift, weight in enumerate(weights):
+            image.add_(padded.narrow(axis, shift, size), alpha=weight / sum(weights))
+    return image
+
+
 class _Photometric(torch.autograd.Function):
     """The colour term as one kernel: the gradient is made with the value."""
 
     @staticmethod
     def forward(ctx: Context, color: torch.Tensor, target: Target, weights: LossWeights) -> torch.Tensor:
-        assert target.statistics is not None and target.work is not None
+        assert target.work is not None
         value, gradient = kernels.photometric(
             color.detach().contiguous().numpy(),
             target.image.numpy(),
+            target.weight.numpy(),
             weights.ssim,
-            target.statistics,
             target.work,
         )
         ctx.gradients = (torch.from_numpy(gradient),)
@@ -221,7 +238,9 @@ class _Gradient(torch.autograd.Function):
     def forward(ctx: Context, color: torch.Tensor, target: Target) -> torch.Tensor:
         assert target.levels is not None
         image = color.detach().contiguous().numpy()
-        value, gradient = gradients.gradient_loss(image, target.image.numpy(), target.levels)
+        value, gradient = gradients.gradient_loss(
+            image, target.image.numpy(), target.weight.numpy(), target.levels
+        )
         ctx.gradients = (torch.from_numpy(gradient),)
         return color.new_tensor(value)
 

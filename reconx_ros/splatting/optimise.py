@@ -1,39 +1,28 @@
 """The Gaussian optimiser: step 4 of the paper, and the same while the map still grows."""
 
-import math
 import time
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from reconx_ros.camera import Camera
 from reconx_ros.geometry.protocol import GENERATED
 from reconx_ros.progress import Progress, Silent
-from reconx_ros.splatting.adam import Rates
+from reconx_ros.splatting.annealing import Annealing
 from reconx_ros.splatting.appearance import Appearance
-from reconx_ros.splatting.camera_gradient import camera_gradient
-from reconx_ros.splatting.confidence import map_confidences
 from reconx_ros.splatting.config import SplattingConfig
-from reconx_ros.splatting.cpu.step import Frame
-from reconx_ros.splatting.device import choose_device
-from reconx_ros.splatting.dropout import thinned, without_some
-from reconx_ros.splatting.gaussians import GaussianMap
-from reconx_ros.splatting.loss import LossWeights, view_loss
-from reconx_ros.splatting.perceptual import Lpips
+from reconx_ros.splatting.evidence import Evidence, map_confidences
+from reconx_ros.splatting.gaussians import Floats, GaussianMap
 from reconx_ros.splatting.prune import Pruned, degenerate
-from reconx_ros.splatting.rasterize import Rendered, rasterize
-from reconx_ros.splatting.refine import CameraRefinement, refined
 from reconx_ros.splatting.report import OptimisationReport, Stop
+from reconx_ros.splatting.residence import Residence
 from reconx_ros.splatting.state import GaussianState, used_degree
 from reconx_ros.splatting.training import TrainingSet
+from reconx_ros.splatting.training_step import TrainingStep
 from reconx_ros.splatting.view import TrainingView
 
 STAGE = "splatting"
 TELL_EVERY = 10  # steps
-LIMIT_EVERY = 10  # steps; the limits are coarse and a step is small
-FEW_VIEWS = 2  # real views that do not tell how colours change between and beyond them
 EVIDENCE_VIEWS = 8  # views a snapshot of a growing map looks at again for its confidence
 
 
@@ -45,49 +34,63 @@ class GaussianOptimiser:
     Attributes:
         config: the settings.
         pruned: degenerate Gaussians removed so far.
+        step_class: what takes the steps.
     """
 
-    def __init__(self, gaussians: GaussianMap, config: SplattingConfig, device: str = "auto") -> None:
+    step_class: type[TrainingStep] = TrainingStep
+
+    def __init__(
+        self,
+        gaussians: GaussianMap,
+        config: SplattingConfig,
+        device: str = "auto",
+        evidence: Evidence | None = None,
+        views: TrainingSet | None = None,
+    ) -> None:
         """Start from ``gaussians``; more than ``config.max_gaussians`` are thinned out.
 
         Args:
             gaussians: N >= 1 finite Gaussians.
             config: the settings.
-            device: ``cpu``, ``cuda`` or ``auto``.
+            device: ``cpu``, ``cuda`` or ``auto``; see ``drawing_device``.
+            evidence: of ``gaussians``; they are new where ``None``.
+            views: to train on from the start, where another optimiser left them; ``device`` is theirs then.
 
         Raises:
-            SplattingError: no Gaussians, some that are not finite, no such device, or no weights of
-                LPIPS where they are asked for.
+            SplattingError: no Gaussians, some that are not finite, no such device, no weights of
+                LPIPS where they are asked for, or cameras to be fitted without the CPU rasterizer.
+            MissingDependencyError: gsplat is asked for and cannot draw here.
         """
         self.config = config
-        chosen = choose_device(device)
-        self._fused = chosen.type == "cpu" and config.rasterizer in ("auto", "cpu")
-        self._state = GaussianState(gaussians, config, chosen)
-        self._views = TrainingSet(config, chosen)
-        self._refinement = CameraRefinement(config.refine, self._state.extent)
-        self._weights = LossWeights(
-            config.ssim_weight, config.depth_weight, config.coverage_weight, config.gradient_weight
-        )
-        self._lpips = None if config.lpips is None else Lpips.load(config.lpips).to(chosen)
-        self._random = torch.Generator().manual_seed(config.seed)
-        self._first_degree = used_degree(gaussians)
-        self._total = self._skipped = 0
+        if views is None:
+            self._residence = Residence(config.rasterizer, device)
+            views = TrainingSet(config, self._residence.device)
+        else:
+            self._residence = Residence(views.backend, views.device.type)
+        self._state = GaussianState(gaussians, config, self._residence.device, evidence)
+        self._views = views
+        self._views.rearrange(np.empty(0, np.intp), len(self._state))
+        self._annealing = Annealing(config, used_degree(gaussians))
+        self._step = self.step_class(config, self._state, self._views, self._annealing, self._residence)
+        self._residence.moves = (self._state.to_cpu, self._views.to_cpu, self._step.to_cpu)
         self.pruned = Pruned()
-        self._clock = 0.0  # steps done, set back when the map grows
-        self._loss: float | None = None
 
     def add_views(self, views: Sequence[TrainingView]) -> None:
-        """Add views to train on; new ones are drawn more often at first.
+        """Add views to train on; new ones that are observed are drawn more often at first.
 
         Raises:
             SplattingError: a view is not of its camera's size; none of ``views`` is added then.
         """
         self._views.add(views)
 
-    def add_gaussians(self, gaussians: GaussianMap) -> NDArray[np.intp]:
+    def add_gaussians(self, gaussians: GaussianMap, evidence: Evidence | None = None) -> NDArray[np.intp]:
         """Add Gaussians; where the cap is exceeded, old and new are thinned out alike.
 
         The schedule of the learning rates is set back in proportion to what is new.
+
+        Args:
+            gaussians: to add.
+            evidence: of them; they are new where ``None``.
 
         Returns:
             The rows kept of the map followed by ``gaussians``, ascending: the map's rows from now on.
@@ -98,8 +101,8 @@ class GaussianOptimiser:
         before = len(self._state)
         if len(gaussians) == 0:
             return np.arange(before)
-        rows = self._state.add(gaussians)
-        self._clock *= before / (before + len(gaussians))
+        rows = self._state.add(gaussians, evidence)
+        self._annealing.grown(before, len(gaussians))
         self._views.rearrange(rows[rows < before], len(self._state))
         return rows
 
@@ -109,7 +112,7 @@ class GaussianOptimiser:
         Returns:
             The rows kept, ascending: the map's rows from now on.
         """
-        gaussians = self._state.snapshot(self._state.point_confidence)
+        gaussians = self._state.look()
         views = self._views.measured()
         gone, counts = degenerate(gaussians, views, self.config.limits, self._state.extent)
         rows = np.arange(len(gaussians))
@@ -124,22 +127,42 @@ class GaussianOptimiser:
         self._state.keep(rows)
         self._views.rearrange(rows, len(rows))
 
-    def keep_views(self, views: list[int]) -> None:
-        """Stop training on all views but these; they are numbered anew in this order."""
+    def keep_views(self, views: list[int], back_later: bool = False) -> None:
+        """Stop training on all views but these; they are numbered anew in this order.
+
+        What the others saw stays in the confidence of the Gaussians.
+
+        Args:
+            views: that stay.
+            back_later: whether the others may be added again: then they must not count twice.
+        """
+        staying = set(views)
+        gone = [view for view in range(len(self._views)) if view not in staying]
+        seen = self._residence.repeated(
+            lambda: self._views.last_evidence(gone, self._state.parameters),
+            f"looking at {len(self._state)} Gaussians a last time",
+        )
+        if back_later:
+            self._state.evidence = self._state.evidence.resting(self._present(0))
+        else:
+            self._state.evidence = self._state.evidence.without(seen)
         self._views.keep(views)
-        self._refinement.keep(views)
+        self._step.refinement.keep(views)
 
     def move(self, rows: NDArray[np.intp], views: list[int], motion: NDArray[np.float64]) -> None:
         """Move the Gaussians at ``rows`` and the cameras of ``views`` by a rigid ``motion`` [4, 4]."""
         self._state.move(rows, motion)
-        for view in views:
-            camera = self._views.cameras[view]
-            self._views.cameras[view] = camera.moved(motion @ camera.world_from_camera)
+        self._views.move(views, motion)
 
     @property
     def first_rows(self) -> NDArray[np.intp]:
         """The rows of the map it started from that the cap let in, ascending."""
         return self._state.first_rows
+
+    @property
+    def views(self) -> TrainingSet:
+        """The views trained on, with which another optimiser can go on."""
+        return self._views
 
     @property
     def view_count(self) -> int:
@@ -160,10 +183,10 @@ class GaussianOptimiser:
             elapsed = time.monotonic() - began
             stop = self._stop(done, wanted, elapsed, seconds, progress)
             if stop is None:
-                self._step()
+                self._step.take(self._views.schedule.draw())
                 done += 1
                 if done % TELL_EVERY == 0 or done == wanted:
-                    _tell(progress, done, wanted, self._loss)
+                    _tell(progress, done, wanted, self._step.loss)
         if done:
             self._state.constrain()
         return self._report(done, time.monotonic() - began, stop)
@@ -175,11 +198,31 @@ class GaussianOptimiser:
             evidence_views: most views that are rendered again to bring confidence up to date, those
                 longest unseen first; ``None`` for all.
         """
-        confidence = self._state.point_confidence
-        if len(self._views):
-            evidence = self._views.evidence(self._state.parameters, evidence_views)
-            confidence = map_confidences(confidence, evidence, self._state.provenance == GENERATED)
+        present, evidence = self._present(evidence_views), self._state.evidence
+        confidence = evidence.point
+        if len(self._views) or not evidence.empty:
+            generated = self._state.provenance == GENERATED
+            confidence = map_confidences(evidence.point, evidence.total(present), generated)
         return self._state.snapshot(confidence)
+
+    def look(self) -> GaussianMap:
+        """Return the map with the confidence of its points; it is valid until the next step."""
+        return self._state.look()
+
+    def evidence(self, back_later: bool = False) -> Evidence:
+        """Return what the confidence of ``gaussians()`` comes of, for when they are added again.
+
+        Args:
+            back_later: whether the views of now may be added again, too.
+        """
+        evidence = self._state.evidence
+        return evidence if back_later else evidence.closed(self._present(0))
+
+    def _present(self, refresh: int | None) -> Floats:
+        return self._residence.repeated(
+            lambda: self._views.evidence(self._state.parameters, refresh),
+            f"looking at {len(self._state)} Gaussians again",
+        )
 
     def appearance(self, views: Sequence[int] | None = None) -> Appearance:
         """Return the exposures fitted to the observed ones of ``views`` (``None``: all).
@@ -199,98 +242,16 @@ class GaussianOptimiser:
             return "cancelled"
         return "deadline" if seconds is not None and elapsed >= seconds else None
 
-    def _step(self) -> None:
-        view = self._views.schedule.draw()
-        rendered = self._render(self._views.cameras[view])
-        exposure = self._views.exposures.leaf(view) if self.config.exposure else None
-        color = rendered.color if exposure is None else rendered.color * exposure[0] + exposure[1]
-        target = self._views.targets[view]
-        loss = view_loss(color, rendered.depth, rendered.alpha, target, self._weights)
-        if self._lpips is not None:
-            distance = self._lpips(color, target.image, target.weight)
-            loss = loss + self.config.lpips_weight * distance
-        if math.isfinite(value := float(loss.detach())):
-            self._loss = value if self._loss is None else 0.95 * self._loss + 0.05 * value
-            if loss.requires_grad:
-                torch.autograd.backward(loss)
-            if exposure is not None and exposure.grad is not None:
-                self._views.exposures.step(view, exposure.grad, self._decay())
-            if isinstance(rendered, Frame):
-                self._refine(rendered, view)
-                self._state.step_frame(rendered, self._rates())
-            else:
-                self._state.step(rendered.visible, self._rates())
-            if self._total % LIMIT_EVERY == 0:
-                self._state.constrain()
-        else:
-            self._skipped += 1
-        self._total += 1
-        self._clock += 1
-
-    def _render(self, camera: Camera) -> Rendered | Frame:
-        parameters = self._state.parameters
-        degree = self._degree()
-        rate = self.config.dropout * self._share()
-        if self._fused:
-            logits = parameters.opacity_logits
-            drawn = thinned(logits, rate, self._random) if self.config.dropout > 0 else None
-            return Frame(parameters, camera, sh_degree=degree, thinned=drawn)
-        if self.config.dropout > 0:
-            parameters = without_some(parameters, rate, self._random)
-        return rasterize(parameters, camera, sh_degree=degree, backend=self.config.rasterizer)
-
-    def _degree(self) -> int:
-        """Return the highest SH degree that is let in now."""
-        stored = self._state.parameters.sh_degree
-        degree = min(self._first_degree + int(self._clock) // self.config.sh_interval, stored)
-        if self._views.observed_count <= FEW_VIEWS:
-            degree = min(degree, max(self._first_degree, self.config.sh_degree_few))
-        return degree
-
-    def _refine(self, frame: Frame, view: int) -> None:
-        """Move the camera of a real view by the gradient of its image, and all by its focal lengths'."""
-        wanted = self.config.refine.poses or self.config.refine.focal
-        if not wanted or not self._views.is_observed(view):
-            return
-        cameras = self._views.cameras
-        gradient = camera_gradient(frame, self._state.parameters, cameras[view], self._degree())
-        move = self._refinement.step(view, gradient, self._decay())
-        cameras[view] = refined(cameras[view], move)
-        if self.config.refine.focal:
-            move[:6] = 0
-            others = [other for other in range(len(cameras)) if other != view]
-            for other in others:
-                cameras[other] = refined(cameras[other], move)
-
-    def _rates(self) -> Rates:
-        rates, decay = self.config.rates, self._decay()
-        return Rates(
-            means=rates.means * self._state.extent * decay,
-            scales=rates.scales * decay,
-            rotations=rates.rotations * decay,
-            opacities=rates.opacities * decay,
-            colours=rates.colours * decay,
-            harmonics=rates.harmonics * decay,
-        )
-
-    def _decay(self) -> float:
-        """Return the share of the rates now: falls exponentially to ``rates.final``."""
-        return math.exp(math.log(self.config.rates.final) * self._share())
-
-    def _share(self) -> float:
-        """Return how much of the schedule is over, in [0, 1]."""
-        return min(self._clock / max(self.config.steps, 1), 1.0)
-
     def _report(self, steps: int, seconds: float, stopped: Stop) -> OptimisationReport:
         return OptimisationReport(
             steps=steps,
-            total_steps=self._total,
+            total_steps=self._step.total,
             seconds=seconds,
-            loss=self._loss,
+            loss=self._step.loss,
             gaussians=len(self._state),
             views=len(self._views),
             ignored_views=self._views.ignored,
-            skipped_steps=self._skipped,
+            skipped_steps=self._step.skipped,
             repaired_gradients=self._state.repaired,
             dropped_gaussians=self._state.dropped,
             stopped=stopped,

@@ -62,6 +62,14 @@ class GaussianParameters:
         """Return the Gaussians at ``rows`` (mask [N] or indices), connected to these by autograd."""
         return GaussianParameters(*(tensor[rows] for tensor in self.tensors()))
 
+    def joined(self, other: "GaussianParameters") -> "GaussianParameters":
+        """Return these Gaussians and the ``other`` ones behind them (same SH degree)."""
+        return GaussianParameters(*map(torch.cat, zip(self.tensors(), other.tensors(), strict=True)))
+
+    def leaves(self) -> "GaussianParameters":
+        """Return the same numbers, cut off from what made them, to be optimised."""
+        return GaussianParameters(*(tensor.detach().requires_grad_() for tensor in self.tensors()))
+
     def to_arrays(self) -> dict[str, NDArray[np.float32]]:
         """Return float32 copies under the names of the fields of ``GaussianMap``."""
         return {

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit, prange
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
@@ -13,6 +14,7 @@ from reconx_ros.splatting.config import LimitsConfig
 from reconx_ros.splatting.gaussians import Floats, GaussianMap
 
 Mask = NDArray[np.bool_]
+Array = NDArray[np.float64]
 
 FREE = 0.1
 """Share of a measured depth by which a Gaussian must be nearer to float in front of that surface."""
@@ -89,12 +91,27 @@ def floaters(gaussians: GaussianMap, views: Iterable[tuple[Camera, Floats]]) -> 
 
 def relative_depth(means: Floats, camera: Camera, depth: Floats) -> NDArray[np.float64]:
     """Return depth over measured depth [N] of points [N, 3]; NaN where not in view or not measured."""
-    pixels, z = camera.project(means.astype(np.float64))
-    column, row = np.rint(np.where(np.isfinite(pixels), pixels, -1).clip(-1, 1e6)).astype(np.int64).T
-    inside = (z > model.NEAR) & (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height)
     ratio = np.full(len(means), np.nan)
-    ratio[inside] = z[inside] / depth[row[inside], column[inside]]
+    pose = np.ascontiguousarray(camera.camera_from_world)
+    intrinsics = np.ascontiguousarray(camera.intrinsics)
+    _relative_depth(np.ascontiguousarray(means), pose, intrinsics, np.ascontiguousarray(depth), ratio)
     return ratio
+
+
+@njit(cache=True, parallel=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _relative_depth(means: Floats, pose: Array, intrinsics: Array, depth: Floats, ratio: Array) -> None:
+    """Fill in ``relative_depth``: every keyframe asks it of the whole map for each view."""
+    height, width = depth.shape
+    for row in prange(len(means)):
+        x, y, z = np.float64(means[row, 0]), np.float64(means[row, 1]), np.float64(means[row, 2])
+        away = pose[2, 0] * x + pose[2, 1] * y + pose[2, 2] * z + pose[2, 3]
+        if away > model.NEAR:
+            right = (pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3]) / away
+            down = (pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z + pose[1, 3]) / away
+            u = np.rint(intrinsics[0, 0] * right + intrinsics[0, 1] * down + intrinsics[0, 2])
+            v = np.rint(intrinsics[1, 0] * right + intrinsics[1, 1] * down + intrinsics[1, 2])
+            if 0 <= u < width and 0 <= v < height:
+                ratio[row] = away / depth[int(v), int(u)]
 
 
 def _sigmoid(logits: Floats) -> NDArray[np.float64]:

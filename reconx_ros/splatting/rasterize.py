@@ -1,5 +1,6 @@
 """One function that draws Gaussians, whichever rasterizer does the work."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +13,8 @@ from torch import Tensor
 from reconx_ros.camera import Camera
 from reconx_ros.errors import SplattingError
 from reconx_ros.geometry.protocol import GENERATED
-from reconx_ros.splatting import model
+from reconx_ros.splatting import gsplat_backend, model
+from reconx_ros.splatting.device import drawing_device
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.parameters import GaussianParameters
 
@@ -64,6 +66,7 @@ def rasterize(
 
     Raises:
         SplattingError: the camera, the degree or the tensors cannot be rendered.
+        torch.OutOfMemoryError: the GPU's memory does not suffice.
     """
     degree = parameters.sh_degree if sh_degree is None else sh_degree
     check_drawable(parameters, camera, degree)
@@ -77,25 +80,53 @@ def rasterize(
 
 
 def render_view(
-    gaussians: GaussianMap, camera: Camera, backend: Backend = "auto"
+    gaussians: GaussianMap, camera: Camera, backend: Backend = "auto", device: str = "auto"
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Draw a map without gradients.
+    """Draw a map without gradients; on the CPU, with a warning, where GPU memory runs out.
+
+    Args:
+        gaussians: the map.
+        camera: the view.
+        backend: the rasterizer.
+        device: where it may draw; see ``drawing_device``.
 
     Returns:
         image [H, W, 3] over black, depth [H, W] in metres (NaN where alpha < 0.5), alpha [H, W].
+
+    Raises:
+        SplattingError: the camera cannot be rendered, or the device is not there.
+        MissingDependencyError: gsplat is asked for and cannot draw here.
     """
-    cuda = backend in ("auto", "gsplat") and torch.cuda.is_available()
-    parameters = GaussianParameters.from_map(gaussians, "cuda" if cuda else "cpu")
+    where, drawn = drawing_device(backend, device), None
+    try:
+        drawn = _drawn(gaussians, camera, backend, where)
+    except torch.OutOfMemoryError:
+        size = f"{camera.width}x{camera.height}"
+        warnings.warn(
+            f"out of GPU memory drawing {len(gaussians)} Gaussians at {size}: drawn on the CPU instead",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    if drawn is None:  # not in the handler: the error holds on to what had been made
+        torch.cuda.empty_cache()
+        drawn = _drawn(gaussians, camera, "cpu", torch.device("cpu"))
+    color, depth, alpha = drawn
+    depth /= np.maximum(alpha, 0.5)
+    depth[alpha < 0.5] = np.nan
+    return color, depth, alpha
+
+
+def _drawn(
+    gaussians: GaussianMap, camera: Camera, backend: Backend, device: torch.device
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    parameters = GaussianParameters.from_map(gaussians, device)
     with torch.no_grad():
         rendered = rasterize(parameters, camera, backend=backend)
-    alpha = rendered.alpha.cpu().numpy()
-    depth = rendered.depth.cpu().numpy() / np.maximum(alpha, 0.5)
-    depth[alpha < 0.5] = np.nan
-    return rendered.color.cpu().numpy(), depth, alpha
+    return rendered.color.cpu().numpy(), rendered.depth.cpu().numpy(), rendered.alpha.cpu().numpy()
 
 
 def observed_by(
-    gaussians: GaussianMap, backend: Backend = "auto"
+    gaussians: GaussianMap, backend: Backend = "auto", device: str = "auto"
 ) -> Callable[[Camera], tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Return a function that gives image over black and alpha of what was seen of a map.
 
@@ -104,7 +135,7 @@ def observed_by(
     seen = gaussians.select(np.flatnonzero(gaussians.provenance != GENERATED))
 
     def shown(camera: Camera) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        image, _, alpha = render_view(seen, camera, backend)
+        image, _, alpha = render_view(seen, camera, backend, device)
         return image, alpha
 
     return shown
@@ -116,12 +147,7 @@ def check_drawable(parameters: GaussianParameters, camera: Camera, degree: int) 
     Raises:
         SplattingError: they cannot.
     """
-    if not model.camera_is_usable(camera):
-        raise SplattingError(
-            f"camera of {camera.width}x{camera.height} pixels with focal lengths "
-            f"{camera.intrinsics[0, 0]:g}, {camera.intrinsics[1, 1]:g} cannot be rendered: sizes and focal "
-            "lengths must be positive and the pose finite"
-        )
+    check_camera(camera)
     if not 0 <= degree <= min(3, parameters.sh_degree):
         raise SplattingError(
             f"spherical-harmonics degree {degree} is out of range: "
@@ -134,9 +160,21 @@ def check_drawable(parameters: GaussianParameters, camera: Camera, degree: int) 
         )
 
 
-def _choose(parameters: GaussianParameters, backend: Backend) -> Backend:
-    from reconx_ros.splatting import gsplat_backend  # noqa: PLC0415
+def check_camera(camera: Camera) -> None:
+    """Make sure that a camera can be drawn with.
 
+    Raises:
+        SplattingError: it cannot.
+    """
+    if not model.camera_is_usable(camera):
+        raise SplattingError(
+            f"camera of {camera.width}x{camera.height} pixels with focal lengths "
+            f"{camera.intrinsics[0, 0]:g}, {camera.intrinsics[1, 1]:g} cannot be rendered: sizes and focal "
+            "lengths must be positive and all numbers finite"
+        )
+
+
+def _choose(parameters: GaussianParameters, backend: Backend) -> Backend:
     if backend == "auto":
         return "gsplat" if parameters.means.is_cuda and gsplat_backend.usable() else "cpu"
     if backend == "gsplat":
@@ -186,9 +224,7 @@ def _gsplat(
     compensate: bool,
     contribution: bool,
 ) -> Outputs:
-    from reconx_ros.splatting.gsplat_backend import rasterize_gsplat  # noqa: PLC0415
-
-    return rasterize_gsplat(parameters, camera, background, degree, compensate, contribution)
+    return gsplat_backend.rasterize_gsplat(parameters, camera, background, degree, compensate, contribution)
 
 
 _BACKENDS: dict[Backend, Callable[[GaussianParameters, Camera, Tensor, int, bool, bool], Outputs]] = {

@@ -38,6 +38,21 @@ class CameraRefinement:
         self._offsets = {n: self._offsets[v] for n, v in enumerate(views) if v in self._offsets}
         self._moments = {n: self._moments[v] for n, v in enumerate(views) if v in self._moments}
 
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anything to fit."""
+        return self._config.poses or self._config.focal
+
+    def move(self, cameras: list[Camera], view: int, gradient: Tensor, share: float) -> None:
+        """Correct the camera of ``view`` in place, and the focal lengths of all; see ``step``."""
+        correction = self.step(view, gradient, share)
+        cameras[view] = refined(cameras[view], correction)
+        if self._config.focal:
+            correction[:6] = 0
+            for other in range(len(cameras)):
+                if other != view:
+                    cameras[other] = refined(cameras[other], correction)
+
     def step(self, view: int, gradient: Tensor, share: float) -> Tensor:
         """Return the correction [8] of ``view`` by one Adam step at ``share`` of the rate.
 

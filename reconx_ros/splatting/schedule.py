@@ -8,9 +8,10 @@ import numpy as np
 class ViewSchedule:
     """Deterministic order of views for a seed.
 
-    Views are drawn in shuffled epochs. After views are added to others, the share ``new_share`` of
-    the draws comes from the added ones; it fades to their natural share over ``FADE`` epochs. At most
-    the share ``generated_share`` of an epoch are generated views, in turn; real ones are all in it.
+    Views are drawn in shuffled epochs. After observed views are added to others, the share ``new_share``
+    of the draws comes from them; it fades to their natural share over ``FADE`` epochs. What nobody
+    observed is never new. At most the share ``generated_share`` of an epoch are generated views, in turn;
+    the others are all in it.
     """
 
     FADE = 10
@@ -24,14 +25,24 @@ class ViewSchedule:
         self._count = 0
         self._queue: list[int] = []
         self._new: list[int] = []
-        self._left = 0
+        self._left = self._span = 0  # draws until new views are no longer new, of how many
 
-    def add(self, count: int, generated: Sequence[int] = ()) -> None:
-        """Add ``count`` views behind those known, of which those at places ``generated`` are generated."""
+    def add(
+        self, count: int, generated: Sequence[int] = (), unobserved: Sequence[int] | None = None
+    ) -> None:
+        """Add ``count`` views behind those known.
+
+        Args:
+            count: how many.
+            generated: places among them of those that a prior made.
+            unobserved: places of all that are not observed, ``generated`` where ``None``.
+        """
         self._generated += [self._count + place for place in generated]
-        if self._count:
-            self._new = list(range(self._count, self._count + count))
-            self._left = self.FADE * (self._count + count)
+        made = set(generated if unobserved is None else unobserved)
+        observed = [self._count + place for place in range(count) if place not in made]
+        if self._count and observed:
+            self._new = observed
+            self._left = self._span = self.FADE * (self._count + count)
         self._count += count
         self._queue = []
 
@@ -48,7 +59,7 @@ class ViewSchedule:
         """Return the index of the next view; at least one must have been added."""
         if self._left > 0:
             self._left -= 1
-            fading = self._share * self._left / (self.FADE * self._count)
+            fading = self._share * self._left / self._span
             if self._random.random() < fading:
                 return int(self._random.choice(self._new))
         if not self._queue:

@@ -1,7 +1,8 @@
 """The Gaussians while they are optimised: parameters, Adam's memory, limits, provenance, the cap."""
 
+import logging
 import math
-from dataclasses import replace
+from dataclasses import fields
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from reconx_ros.errors import SplattingError
 from reconx_ros.splatting.adam import GaussianAdam, Rates
 from reconx_ros.splatting.config import SplattingConfig
 from reconx_ros.splatting.cpu.step import Frame
+from reconx_ros.splatting.evidence import Evidence
 from reconx_ros.splatting.gaussians import Floats, GaussianMap
 from reconx_ros.splatting.initialise import thin
 from reconx_ros.splatting.limits import limit_scales, scale_ceiling, scene_extent
@@ -18,6 +20,7 @@ from reconx_ros.splatting.motion import move_rows
 from reconx_ros.splatting.parameters import GaussianParameters
 
 MAX_OPACITY_LOGIT = 12.0
+_log = logging.getLogger(__name__)
 
 
 class GaussianState:
@@ -25,29 +28,44 @@ class GaussianState:
 
     Attributes:
         parameters: the leaves that are optimised.
-        point_confidence: [N] float32 in [0, 1], as the Gaussians were initialised.
+        evidence: what the confidence of each comes of, beside the views trained on now.
         provenance: [N] uint8.
         extent: of the scene, in world units.
         dropped: Gaussians the cap kept out so far.
         first_rows: the rows of the first map that the cap let in.
+        adam: the moments of each.
         repaired: parameter rows, summed over steps, whose gradient was not finite and was dropped.
     """
 
-    def __init__(self, gaussians: GaussianMap, config: SplattingConfig, device: torch.device) -> None:
+    parameters: GaussianParameters
+    extent: float
+
+    def __init__(
+        self,
+        gaussians: GaussianMap,
+        config: SplattingConfig,
+        device: torch.device,
+        evidence: Evidence | None = None,
+    ) -> None:
         check_gaussians(gaussians)
         self._config, self._device = config, device
         self.dropped = self.repaired = 0
-        gaussians, self.first_rows = self._capped(gaussians)
-        self._adopt(gaussians)
+        evidence = evidence or Evidence.of_points(gaussians.confidence)
+        parameters = GaussianParameters.from_map(gaussians, device)
+        self.first_rows = self._adopt(parameters, evidence, gaussians.provenance)
         self._ceiling = scale_ceiling(self.parameters.log_scales, config.limits, self.extent)
-        self._adam = GaussianAdam(self.parameters)
+        self.adam = GaussianAdam(self.parameters)
 
     def __len__(self) -> int:
         """Return N."""
         return len(self.parameters)
 
-    def add(self, gaussians: GaussianMap) -> NDArray[np.intp]:
+    def add(self, gaussians: GaussianMap, evidence: Evidence | None = None) -> NDArray[np.intp]:
         """Add Gaussians; where the cap is exceeded, old and new are thinned out alike.
+
+        Args:
+            gaussians: to add.
+            evidence: of them; they are new, with the confidence of their points, where ``None``.
 
         Returns:
             The rows kept of the old map followed by the new one, ascending: the map's rows from now on.
@@ -56,27 +74,40 @@ class GaussianState:
             SplattingError: numbers that are not finite, or another SH degree; nothing is added then.
         """
         check_gaussians(gaussians)
-        before = self.snapshot(self.point_confidence)
-        if gaussians.sh_degree != before.sh_degree:
+        if gaussians.sh_degree != self.parameters.sh_degree:
             raise SplattingError(
                 f"Gaussians of SH degree {gaussians.sh_degree} cannot join a map of "
-                f"degree {before.sh_degree}"
+                f"degree {self.parameters.sh_degree}"
             )
-        both, rows = self._capped(GaussianMap.concatenate(before, gaussians))
-        old = rows[rows < len(before)]
-        kept, added = torch.from_numpy(old).to(self._device), len(both) - len(old)
-        self._adopt(both)
+        before = len(self)
+        new = GaussianParameters.from_map(gaussians, self._device)
+        rows = self._adopt(
+            self.parameters.joined(new),
+            self.evidence.joined(evidence or Evidence.of_points(gaussians.confidence)),
+            np.concatenate([self.provenance, gaussians.provenance]),
+        )
+        old = rows[rows < before]
+        kept, added = torch.from_numpy(old).to(self._device), len(rows) - len(old)
         fresh = scale_ceiling(self.parameters.log_scales[len(old) :], self._config.limits, self.extent)
         self._ceiling = torch.cat([self._ceiling[kept], fresh])
-        self._adam.rearrange(kept, added)
+        self.adam.rearrange(kept, added)
         return rows
 
     def keep(self, rows: NDArray[np.intp]) -> None:
-        """Drop all Gaussians but those at ``rows``, at least one, in this order."""
-        self._adopt(self.snapshot(self.point_confidence).select(rows))
+        """Drop all Gaussians but those at ``rows``, at least one, ascending."""
         kept = torch.from_numpy(rows).to(self._device)
+        self._adopt(self.parameters.select(kept), self.evidence.select(rows), self.provenance[rows])
         self._ceiling = self._ceiling[kept]
-        self._adam.rearrange(kept, 0)
+        self.adam.rearrange(kept, 0)
+
+    def to_cpu(self) -> None:
+        """Bring all of it to the CPU; gradients are dropped."""
+        self._device = torch.device("cpu")
+        self.parameters = GaussianParameters(
+            *(tensor.detach().cpu().requires_grad_() for tensor in self.parameters.tensors())
+        )
+        self._ceiling = self._ceiling.cpu()
+        self.adam.to_cpu()
 
     def move(self, rows: NDArray[np.intp], motion: NDArray[np.float64]) -> None:
         """Move the Gaussians at ``rows`` by a rigid ``motion`` [4, 4]."""
@@ -85,11 +116,11 @@ class GaussianState:
     @torch.no_grad()
     def step(self, visible: torch.Tensor, rates: Rates) -> None:
         """Move the ``visible`` [N] Gaussians by their gradients; gradients not finite are dropped."""
-        self.repaired += self._adam.step(self.parameters, visible, rates)
+        self.repaired += self.adam.step(self.parameters, visible, rates)
 
     def step_frame(self, frame: Frame, rates: Rates) -> None:
         """Do the same by the gradients that the image of ``frame`` has received."""
-        self.repaired += frame.step(self._adam, rates)
+        self.repaired += frame.step(self.adam, rates)
 
     @torch.no_grad()
     def constrain(self) -> None:
@@ -105,18 +136,35 @@ class GaussianState:
         arrays = self.parameters.to_arrays()
         return GaussianMap(**arrays, confidence=confidence.copy(), provenance=self.provenance.copy())
 
-    def _capped(self, gaussians: GaussianMap) -> tuple[GaussianMap, NDArray[np.intp]]:
-        rows, stands_for = thin(gaussians.means, gaussians.confidence, self._config.max_gaussians)
-        self.dropped += len(gaussians) - len(rows)
-        if len(rows) < len(gaussians):
-            gaussians = _widened(gaussians, rows, stands_for)
-        return gaussians, rows
+    def look(self) -> GaussianMap:
+        """Return the map with the confidence of its points; it is valid until the next step.
 
-    def _adopt(self, gaussians: GaussianMap) -> None:
-        self.parameters = GaussianParameters.from_map(gaussians, self._device, requires_grad=True)
-        self.point_confidence = gaussians.confidence
-        self.provenance = gaussians.provenance
-        self.extent = scene_extent(gaussians.means)
+        On the CPU nothing is copied.
+        """
+        arrays = {f.name: _array(getattr(self.parameters, f.name)) for f in fields(GaussianParameters)}
+        return GaussianMap(**arrays, confidence=self.evidence.point, provenance=self.provenance)
+
+    def _adopt(
+        self, parameters: GaussianParameters, evidence: Evidence, provenance: NDArray[np.uint8]
+    ) -> NDArray[np.intp]:
+        """Be these Gaussians, thinned out where they are above the cap; return the rows kept."""
+        count, means = len(parameters), _array(parameters.means)
+        rows, stands_for = thin(means, evidence.point, self._config.max_gaussians)
+        if len(rows) < count:
+            cap = self._config.max_gaussians
+            _log.warning("%d Gaussians are above the cap of %d: thinned out to %d", count, cap, len(rows))
+            growth = _widening(_array(parameters.log_scales), rows, stands_for)
+            parameters = parameters.select(torch.from_numpy(rows).to(self._device))
+            parameters.log_scales = parameters.log_scales + torch.from_numpy(growth).to(self._device)
+            evidence, provenance, means = evidence.select(rows), provenance[rows], means[rows]
+        self.dropped += count - len(rows)
+        self.parameters, self.evidence, self.provenance = parameters.leaves(), evidence, provenance
+        self.extent = scene_extent(means)
+        return rows
+
+
+def _array(tensor: torch.Tensor) -> Floats:
+    return np.asarray(tensor.detach().cpu().numpy(), np.float32)
 
 
 def check_gaussians(gaussians: GaussianMap) -> None:
@@ -145,12 +193,11 @@ def used_degree(gaussians: GaussianMap) -> int:
     return math.isqrt(int(np.flatnonzero(used).max(initial=0)))
 
 
-def _widened(gaussians: GaussianMap, rows: NDArray[np.intp], stands_for: NDArray[np.intp]) -> GaussianMap:
-    """Return the Gaussians at ``rows``, each widened to the area of all it stands for.
+def _widening(log_scales: Floats, rows: NDArray[np.intp], stands_for: NDArray[np.intp]) -> Floats:
+    """Return what to add to the log scales of ``rows``, [M, 1]: each gets the area of all it stands for.
 
     One that stands for itself alone stays as it is, however often the map is thinned.
     """
-    area = np.exp(2 * gaussians.log_scales.astype(np.float64).max(axis=1))
+    area = np.exp(2 * log_scales.astype(np.float64).max(axis=1))
     growth = 0.5 * np.log(np.bincount(stands_for, area) / area[rows])
-    kept = gaussians.select(rows)
-    return replace(kept, log_scales=kept.log_scales + growth[:, None].astype(np.float32))
+    return np.asarray(growth[:, None], np.float32)

@@ -1,15 +1,18 @@
 """Training views made ready: checked, weighted, on the device."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from reconx_ros.errors import SplattingError
 from reconx_ros.geometry.protocol import OBSERVED
 from reconx_ros.splatting.config import SplattingConfig
-from reconx_ros.splatting.cpu.gradient_loss import pyramid
-from reconx_ros.splatting.cpu.loss import Workspace, target_statistics
+from reconx_ros.splatting.cpu.gradient_loss import Level, pyramid
+from reconx_ros.splatting.cpu.loss import Workspace
 from reconx_ros.splatting.gaussians import Floats
 from reconx_ros.splatting.loss import LEVELS, Target, confidence_weights
+from reconx_ros.splatting.rasterize import check_camera
 from reconx_ros.splatting.view import TrainingView
 
 
@@ -19,6 +22,7 @@ class TargetFactory:
     def __init__(self, config: SplattingConfig, device: torch.device) -> None:
         self._config, self._device = config, device
         self._workspaces: dict[tuple[int, int], Workspace] = {}
+        self._pyramids: dict[tuple[int, int], list[Level]] = {}
 
     def make(self, view: TrainingView) -> Target | None:
         """Return the target, or ``None`` for a view whose every pixel has weight zero.
@@ -28,7 +32,8 @@ class TargetFactory:
         ones by their confidence itself.
 
         Raises:
-            SplattingError: the arrays do not have the size of the camera, or a confidence is negative.
+            SplattingError: the arrays do not have the size of the camera, the camera cannot be rendered,
+                or a confidence is negative.
         """
         check_view(view)
         weight = _weight(view, self._config)
@@ -36,26 +41,41 @@ class TargetFactory:
             return None
         image = _filled(view.image)
         depth = np.where(np.isfinite(view.depth) & (view.depth > 0), view.depth, np.nan).astype(np.float32)
-        cpu = self._device.type == "cpu"
+        known = torch.from_numpy(depth) if np.isfinite(depth).any() else None
+        return self._placed(torch.from_numpy(image), torch.from_numpy(weight), known)
+
+    def to_cpu(self, targets: Sequence[Target]) -> list[Target]:
+        """Return ``targets`` as made on the CPU, where further ones will be made too."""
+        self._device = torch.device("cpu")
+        return [self._placed(target.image, target.weight, target.depth) for target in targets]
+
+    def _placed(self, image: torch.Tensor, weight: torch.Tensor, depth: torch.Tensor | None) -> Target:
+        work, levels = self._memory(*weight.shape)
         return Target(
-            image=torch.from_numpy(image).to(self._device),
-            weight=torch.from_numpy(weight).to(self._device),
-            depth=torch.from_numpy(depth).to(self._device) if np.isfinite(depth).any() else None,
-            statistics=target_statistics(image, weight) if cpu else None,
-            work=self._workspace(weight) if cpu else None,
-            levels=pyramid(weight, LEVELS) if cpu and self._config.gradient_weight > 0 else None,
+            image=image.to(self._device),
+            weight=weight.to(self._device),
+            depth=None if depth is None else depth.to(self._device),
+            work=work,
+            levels=levels,
         )
 
-    def _workspace(self, weight: Floats) -> Workspace:
-        height, width = weight.shape
-        return self._workspaces.setdefault((height, width), Workspace(height, width))
+    def _memory(self, height: int, width: int) -> tuple[Workspace | None, list[Level] | None]:
+        """Return what all views of a size work in, on the CPU."""
+        if self._device.type != "cpu":
+            return None, None
+        size = height, width
+        if size not in self._workspaces:
+            self._workspaces[size] = Workspace(height, width)
+            self._pyramids[size] = pyramid(height, width, LEVELS)
+        wanted = self._config.gradient_weight > 0
+        return self._workspaces[size], self._pyramids[size] if wanted else None
 
 
 def check_view(view: TrainingView) -> None:
     """Make sure that the arrays of ``view`` are of its camera's size.
 
     Raises:
-        SplattingError: they are not, or a confidence is negative.
+        SplattingError: they are not, the camera cannot be rendered, or a confidence is negative.
     """
     size = (view.camera.height, view.camera.width)
     shapes = {"image": view.image.shape[:2], "confidence": view.confidence.shape, "depth": view.depth.shape}
@@ -67,6 +87,7 @@ def check_view(view: TrainingView) -> None:
             )
     if view.image.ndim != 3 or view.image.shape[2] != 3:
         raise SplattingError(f"the image of a view has shape {view.image.shape}; [H, W, 3] is needed")
+    check_camera(view.camera)
     if (view.confidence < 0).any():
         raise SplattingError(f"a view has confidence {np.nanmin(view.confidence):g}; it must be 0 or more")
 

@@ -1,6 +1,6 @@
 """The views of an optimisation: targets, exposures, the order they are drawn in, their evidence."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from reconx_ros.splatting.exposure import Exposures
 from reconx_ros.splatting.gaussians import Floats
 from reconx_ros.splatting.loss import Target
 from reconx_ros.splatting.parameters import GaussianParameters
-from reconx_ros.splatting.rasterize import rasterize
+from reconx_ros.splatting.rasterize import Backend, rasterize
 from reconx_ros.splatting.schedule import ViewSchedule
 from reconx_ros.splatting.targets import TargetFactory
 from reconx_ros.splatting.view import TrainingView
@@ -30,7 +30,11 @@ class TrainingSet:
         exposures: gain and bias of each view.
         schedule: draws the next view.
         ignored: views left out because no pixel of theirs has any weight.
+        device: where all of it is.
+        backend: what draws it there.
     """
+
+    backend: Backend
 
     def __init__(self, config: SplattingConfig, device: torch.device) -> None:
         self.cameras: list[Camera] = []
@@ -39,7 +43,7 @@ class TrainingSet:
         self.schedule = ViewSchedule(config.seed, config.new_view_share, config.generated_share)
         self.ignored = 0
         self._factory = TargetFactory(config, device)
-        self._backend = config.rasterizer
+        self.device, self.backend = device, config.rasterizer
         self._evidence: list[Floats | None] = []
         self._oldest: list[int] = []
         self._observed: list[bool] = []
@@ -75,7 +79,11 @@ class TrainingSet:
             self.targets += [target for _, target in used]
             self._evidence += [None] * len(used)
             self.exposures.add(len(used))
-            self.schedule.add(len(used), [place for place, (view, _) in enumerate(used) if view.filmed])
+            self.schedule.add(
+                len(used),
+                [place for place, (view, _) in enumerate(used) if view.filmed],
+                [place for place, real in enumerate(observed) if not real],
+            )
 
     def keep(self, views: list[int]) -> None:
         """Drop all views but these, in this order."""
@@ -87,6 +95,18 @@ class TrainingSet:
         self._oldest = [place[view] for view in self._oldest if view in place]
         self.exposures.keep(views)
         self.schedule.keep(views)
+
+    def to_cpu(self) -> None:
+        """Bring all of it to the CPU, and draw it there from now on."""
+        self.device, self.backend = torch.device("cpu"), "cpu"
+        self.targets = self._factory.to_cpu(self.targets)
+        self.exposures.to_cpu()
+
+    def move(self, views: Iterable[int], motion: NDArray[np.float64]) -> None:
+        """Move the cameras of ``views`` by a rigid ``motion`` [4, 4]."""
+        for view in views:
+            camera = self.cameras[view]
+            self.cameras[view] = camera.moved(motion @ camera.world_from_camera)
 
     def rearrange(self, kept: NDArray[np.intp], count: int) -> None:
         """Keep the evidence on the Gaussians ``kept`` of a map that has ``count`` now."""
@@ -106,14 +126,20 @@ class TrainingSet:
             refresh: most views that are looked at again, the longest unseen first; all if ``None``.
         """
         chosen = self._oldest[: len(self._oldest) if refresh is None else refresh]
-        self._oldest = [*self._oldest[len(chosen) :], *chosen]
         for view in chosen:
             self._evidence[view] = self._measure(view, parameters)
-        known = [evidence for evidence in self._evidence if evidence is not None]
-        total = np.zeros(len(parameters), np.float32)
-        for one in known:
-            total += one
-        return total
+        self._oldest = [*self._oldest[len(chosen) :], *chosen]  # now, for what fails is asked for again
+        return self._sum(range(len(self)), len(parameters))
+
+    def last_evidence(self, leaving: Sequence[int], parameters: GaussianParameters) -> Floats:
+        """Return the summed evidence [N] of the views ``leaving``; none of them stays unlooked at.
+
+        The others are not looked at again: what they saw beside may have gone to rest by now.
+        """
+        for view in leaving:
+            if self._observed[view] and self._evidence[view] is None:
+                self._evidence[view] = self._measure(view, parameters)
+        return self._sum(leaving, len(parameters))
 
     def measured(self) -> list[tuple[Camera, Floats]]:
         """Return camera and depth [H, W] (NaN where unknown) of the observed views that have any."""
@@ -131,11 +157,18 @@ class TrainingSet:
         cameras = [self.cameras[view] for view in real]
         return Appearance.of(cameras, gains, biases, means.mean(dim=0).cpu().numpy())
 
+    def _sum(self, views: Iterable[int], count: int) -> Floats:
+        total = np.zeros(count, np.float32)
+        for evidence in (self._evidence[view] for view in views):
+            if evidence is not None:
+                total += evidence
+        return total
+
     def _measure(self, view: int, parameters: GaussianParameters) -> Floats:
         target, camera = self.targets[view], self.cameras[view]
         gain, bias = self.exposures.values[view]
         with torch.no_grad():
-            render = rasterize(parameters, camera, backend=self._backend)
+            render = rasterize(parameters, camera, backend=self.backend)
             color = render.color * gain + bias
             differences = residuals(color, target.image, render.depth, render.alpha, target.depth)
-        return view_evidence(parameters, camera, differences, self._backend)
+        return view_evidence(parameters, camera, differences, self.backend)

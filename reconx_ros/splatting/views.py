@@ -13,9 +13,9 @@ from reconx_ros.splatting.view import TrainingView
 
 
 def observed_views(estimate: GeometryEstimate) -> list[TrainingView]:
-    """Return a view for each keyframe: its C as confidence, its pointmap's depth as depth."""
+    """Return a view for each keyframe with a pose: its C as confidence, its pointmap's depth as depth."""
     pairs = zip(estimate.keyframes, estimate.pointmaps, strict=True)
-    return [observed_view(keyframe, pointmap) for keyframe, pointmap in pairs]
+    return [observed_view(keyframe, pointmap) for keyframe, pointmap in pairs if keyframe.posed]
 
 
 def observed_view(keyframe: Keyframe, pointmap: PointMap) -> TrainingView:

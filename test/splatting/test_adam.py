@@ -4,6 +4,7 @@ import torch
 
 from reconx_ros.splatting.adam import BETAS, EPSILON, GaussianAdam, Rates, torch_step
 from reconx_ros.splatting.cpu.adam import adam_step
+from reconx_ros.splatting.cuda_kernels import adam_kernel, kernel_step
 from reconx_ros.splatting.parameters import GaussianParameters
 
 RATES = Rates(0.01, 0.02, 0.03, 0.04, 0.05, 0.06)
@@ -36,6 +37,44 @@ def test_kernel_and_torch_step_agree() -> None:
         assert dropped == torch_step(*second, counts + step, rates, visible, betas=BETAS, eps=EPSILON) == 1
     for ours, reference in zip(first[:1] + first[2:], second[:1] + second[2:], strict=True):
         torch.testing.assert_close(ours, reference, rtol=1e-4, atol=1e-5)
+
+
+def uncorrected(  # what gsplat's kernel computes, row by row where valid
+    param: torch.Tensor, grad: torch.Tensor, m: torch.Tensor, v: torch.Tensor, valid: torch.Tensor,
+    lr: float, beta1: float, beta2: float, eps: float,
+) -> None:  # fmt: skip
+    for row in valid.nonzero().flatten():
+        m[row] = beta1 * m[row] + (1 - beta1) * grad[row]
+        v[row] = beta2 * v[row] + (1 - beta2) * grad[row] ** 2
+        param[row] -= lr * m[row] / (v[row].sqrt() + eps)
+
+
+@pytest.mark.parametrize("shape", [(40, 4, 3), (40,)])
+def test_a_kernel_without_bias_correction_steps_as_torch_step(shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    first = [torch.randn(shape, generator=generator), torch.zeros(shape), torch.zeros(shape)]
+    second = [tensor.clone() for tensor in first]
+    counts = torch.randint(0, 9, (40,), generator=generator, dtype=torch.int32)
+    rates = [0.1 * (1 + number) for number in range(first[0][0].numel())]
+    for step in range(1, 4):
+        grad = torch.randn(shape, generator=generator)
+        grad[7], grad[8] = float("nan"), 0
+        visible = torch.rand(40, generator=generator) < 0.6
+        visible[7] = True
+        options = {"betas": BETAS, "eps": EPSILON}
+        arguments = counts + step, rates, visible
+        assert kernel_step(uncorrected, first[0], grad, *first[1:], *arguments, **options) == 1
+        assert torch_step(second[0], grad, *second[1:], *arguments, **options) == 1
+    for ours, reference in zip(first, second, strict=True):
+        torch.testing.assert_close(ours, reference, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.gpu
+def test_the_kernel_of_gsplat_is_used_where_it_is() -> None:
+    pytest.importorskip("gsplat", reason="gsplat is not installed")
+    if not torch.cuda.is_available():
+        pytest.skip("torch finds no CUDA device")
+    assert adam_kernel() is not None
 
 
 def test_steps_as_torch_adam_does_with_a_rate_each() -> None:

@@ -10,10 +10,10 @@ from reconx_ros.splatting.confidence import (
     COLOUR_ERROR,
     DEPTH_ERROR,
     Residuals,
-    map_confidences,
     residuals,
     view_evidence,
 )
+from reconx_ros.splatting.evidence import map_confidences
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.parameters import GaussianParameters
 from reconx_ros.splatting.rasterize import rasterize

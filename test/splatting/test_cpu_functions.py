@@ -1,6 +1,8 @@
 """Vector functions against numpy in float64, and sorting and tiles against the obvious way."""
 
 import math
+import platform
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from reconx_ros.splatting import reference
-from reconx_ros.splatting.cpu import cells, functions, memory, sh, simd, sort, tiles
+from reconx_ros.splatting.cpu import cells, forward, functions, memory, sh, simd, sort, tiles
 from reconx_ros.splatting.cpu import splats as s
 
 Floats = NDArray[np.float32]
@@ -48,6 +50,44 @@ def test_log2_is_exact_to_rounding() -> None:
     numbers = np.exp2(np.linspace(-100, 20, 80_000)).astype(np.float32)
     expected = np.log2(numbers.astype(np.float64))
     assert (np.abs(run(functions.log2, numbers) - expected) <= 2e-7 * np.maximum(np.abs(expected), 1)).all()
+
+
+def assembly(loop: object) -> list[str]:
+    numbers = np.zeros(160, np.float32)
+    loop(numbers, numbers.copy())
+    (text,) = loop.inspect_asm().values()
+    return [line.strip() for line in text.splitlines()]
+
+
+@njit(error_model="numpy")
+def _inner_loop(numbers, out):  # noqa: ANN001, ANN202
+    for i in range(0, len(numbers), 16):
+        x = memory.load16(numbers, i)
+        forward._blend(out, 0, forward.unclipped_alpha(x, x, x), x, x, x, x)
+
+
+@njit(error_model="numpy")
+def _activations(numbers, out):  # noqa: ANN001, ANN202
+    for i in range(0, len(numbers), 8):
+        x = memory.load(numbers, i)
+        memory.store(out, i, functions.sigmoid(x) + functions.exp(x) + functions.log2(x))
+
+
+@njit(error_model="numpy")
+def _scalar(numbers, out):  # noqa: ANN001, ANN202
+    for i in range(len(numbers)):
+        out[i] = math.exp(numbers[i])
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="reads the assembly of x86")
+def test_the_machine_code_of_inner_loops_is_vectors_all_through() -> None:
+    call = re.compile(r"\$\w*(exp|log|pow)")  # its address is loaded, and what is there called
+    alone = re.compile(r"v(add|sub|mul|div|min|max|sqrt|fn?m(add|sub)\d+)ss\b")
+    assert any(call.search(line) for line in assembly(_scalar))  # so it would be found
+    for loop in (_inner_loop, _activations):
+        lines = assembly(loop)
+        assert not [line for line in lines if call.search(line) or alone.match(line)]
+        assert sum(bool(re.match(r"vfn?m(add|sub)\d+ps\b", line)) for line in lines) >= 5
 
 
 @njit

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from reconx_ros.splatting.dropout import without_some
+from reconx_ros.splatting.dropout import HIDDEN, MOST_OPAQUE, thinned, without_some
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.parameters import GaussianParameters
 
@@ -39,3 +39,14 @@ def test_only_those_that_stay_get_a_gradient() -> None:
 def test_a_solid_gaussian_stays_finite() -> None:
     thinned = without_some(alike(50, 12.0), 0.5, torch.Generator().manual_seed(2))
     assert thinned.opacity_logits.isfinite().all()
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.4])
+def test_slopes_are_those_of_autograd(rate: float) -> None:
+    logits = torch.linspace(-9, 12, 400, dtype=torch.float64, requires_grad=True)
+    stays = torch.rand(400, generator=torch.Generator().manual_seed(3)) >= rate
+    raised = (logits.sigmoid() / (1 - rate)).clamp(max=MOST_OPAQUE)
+    expected = torch.where(stays, raised.logit(), HIDDEN)
+    actual = thinned(logits, rate, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(actual.logits, expected.detach())
+    torch.testing.assert_close(actual.slopes, torch.autograd.grad(expected.sum(), logits)[0])

@@ -14,8 +14,10 @@ from reconx_ros.splatting.grow import GUESSED, imagined, unexplained
 from reconx_ros.splatting.initialise import initialise
 from reconx_ros.splatting.optimise import GaussianOptimiser
 from reconx_ros.splatting.rasterize import render_view
+from reconx_ros.splatting.unfilmed import unfilmed_map
 from reconx_ros.splatting.view import TrainingView
 from reconx_ros.splatting.views import generated_views
+from reconx_ros.structure.reference import Reference
 
 WIDTH, HEIGHT = 64, 48
 HOLE = np.zeros((HEIGHT, WIDTH), bool)
@@ -88,6 +90,27 @@ def test_without_any_depth_nothing_is_guessed() -> None:
     elsewhere.means[:, 2] -= 10  # behind the camera
     nothing = np.full_like(truth, np.nan)
     assert len(unexplained(elsewhere, keyframe, nothing, config)) == 0
+
+
+def test_the_unfilmed_map_shows_what_was_measured_and_guesses_behind_holes() -> None:
+    keyframe, truth = wall()
+    measured = np.where(HOLE, np.nan, truth).astype(np.float32)
+    image = np.full_like(keyframe.image, (200, 100, 50))
+    view = Reference(image, measured, np.full(truth.shape, 0.9, np.float32), keyframe.camera)
+    aside = np.eye(4)
+    aside[:3, 3] = (0.35, -0.2, 0.1)
+    camera = replace(keyframe.camera, world_from_camera=aside)
+    inside = (slice(4, -4), slice(4, -8))
+    for stride in (2, 0):
+        color, alpha = unfilmed_map([view], SplattingConfig(guess_stride=stride), "cpu")(camera)
+        shown = alpha[inside] >= 0.5
+        assert shown[~HOLE[inside]].mean() > 0.9
+        assert shown[HOLE[inside]].mean() > 0.9 if stride else shown[HOLE[inside]].mean() < 0.7
+        np.testing.assert_allclose(
+            color[inside][shown] / alpha[inside][shown][:, None] * 255,
+            np.broadcast_to((200, 100, 50), (shown.sum(), 3)),
+            atol=1,
+        )
 
 
 def filmed(keyframe: Keyframe, depth: np.ndarray, seen: np.ndarray) -> GeneratedFrame:

@@ -132,6 +132,10 @@ def test_points_that_are_not_finite_are_refused() -> None:
     points[4, 1] = np.inf
     with pytest.raises(SplattingError, match="1 of 9 points"):
         initialise(cloud(points), SplattingConfig())
+    unsure = cloud(grid(3))
+    unsure.confidence[:2] = np.nan
+    with pytest.raises(SplattingError, match="2 of 9 points"):
+        initialise(unsure, SplattingConfig())
 
 
 def test_cap_below_one_is_refused() -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -5,9 +6,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from reconx_ros.camera import Camera
+from reconx_ros.geometry.protocol import OBSERVED
+from reconx_ros.splatting.config import SplattingConfig
 from reconx_ros.splatting.cpu import loss as kernels
 from reconx_ros.splatting.cpu.gradient_loss import gradient_loss, pyramid
+from reconx_ros.splatting.cuda_kernels import fused_ssim_map
 from reconx_ros.splatting.loss import (
     LEVELS,
     LossWeights,
@@ -19,6 +25,8 @@ from reconx_ros.splatting.loss import (
     ssim,
     view_loss,
 )
+from reconx_ros.splatting.targets import TargetFactory
+from reconx_ros.splatting.view import TrainingView
 
 WEIGHTS = LossWeights(ssim=0.2, depth=0.3, coverage=0.1)
 
@@ -35,7 +43,6 @@ def random_target(height: int = 37, width: int = 53, seed: int = 0) -> Target:
         torch.from_numpy(image),
         torch.from_numpy(weight),
         torch.from_numpy(depth),
-        kernels.target_statistics(image, weight),
         kernels.Workspace(height, width),
     )
 
@@ -80,10 +87,7 @@ def test_kernels_equal_float64_reference_anywhere(height: int, width: int, seed:
     target = random_target(height, width, seed)
     weight = np.where(rng.random(size) < share, 0, target.weight.numpy()).astype(np.float32)
     depth = np.where(rng.random(size) < share, np.nan, target.depth.numpy()).astype(np.float32)
-    statistics = kernels.target_statistics(target.image.numpy(), weight)
-    target = replace(
-        target, weight=torch.from_numpy(weight), depth=torch.from_numpy(depth), statistics=statistics
-    )
+    target = replace(target, weight=torch.from_numpy(weight), depth=torch.from_numpy(depth))
     weights, render = LossWeights(ssim=share, depth=0.3, coverage=0.1), random_render(target, seed)
     value = view_loss(*render, target, weights)
     value.backward()
@@ -120,6 +124,60 @@ def test_ssim_equals_skimage() -> None:
     inside = (slice(5, -5), slice(5, -5))  # borders are padded differently
     ours = ssim(torch.from_numpy(first), torch.from_numpy(second)).numpy()
     np.testing.assert_allclose(ours[inside], expected[inside], atol=1e-6)
+
+
+class NoConvolution(TorchDispatchMode):
+    """Lets no convolution pass: on a GPU it may round to TF32."""
+
+    def __torch_dispatch__(
+        self, func: Callable[..., object], types: object, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        assert "conv" not in str(func)
+        return func(*args, **(kwargs or {}))
+
+
+def faint(device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
+    """Two bright images whose variance is a ten-thousandth of their mean square."""
+    rng = np.random.default_rng(4)
+    images = (0.9 + rng.normal(0, 0.01, (2, 30, 40, 3))).astype(np.float32)
+    first, second = torch.from_numpy(images).to(device)
+    return first.requires_grad_(), second
+
+
+def ssim_and_slope(first: torch.Tensor, second: torch.Tensor) -> list[torch.Tensor]:
+    value = ssim(first, second)
+    (slope,) = torch.autograd.grad(value.sum(), first)
+    return [value.detach().cpu().double(), slope.cpu().double()]
+
+
+def assert_has_its_digits(found: list[torch.Tensor], first: torch.Tensor, second: torch.Tensor) -> None:
+    exact = ssim_and_slope(first.detach().double().requires_grad_(), second.double())
+    for one, true in zip(found, exact, strict=True):
+        assert (one - true).abs().max() < 1e-3 * true.abs().max()
+
+
+def test_ssim_keeps_its_digits_and_needs_no_convolution() -> None:
+    images = faint()
+    with NoConvolution():
+        found = ssim_and_slope(*images)
+    assert_has_its_digits(found, *images)
+
+
+@pytest.mark.gpu
+def test_ssim_keeps_its_digits_where_tf32_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("torch finds no CUDA device")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    images = faint("cuda")
+    assert_has_its_digits(ssim_and_slope(*images), *images)
+
+
+@pytest.mark.gpu
+def test_fused_ssim_is_used_where_it_is() -> None:
+    pytest.importorskip("fused_ssim", reason="fused-ssim is not installed")
+    if not torch.cuda.is_available():
+        pytest.skip("torch finds no CUDA device")
+    assert fused_ssim_map(ssim) is not None  # which compares it with ``ssim``
 
 
 def test_perfect_render_has_no_loss_and_no_gradient() -> None:
@@ -161,9 +219,10 @@ def test_zero_confidence_leaves_the_view_out(mode: str) -> None:
 @pytest.mark.parametrize("size", [(37, 53), (16, 12), (5, 4), (1, 3), (1, 1)])
 def test_gradient_term_equals_float64_reference(size: tuple[int, int]) -> None:
     target = random_target(*size)
-    levels = pyramid(target.weight.numpy(), LEVELS)
     color = random_render(target)[0].detach()
-    value, gradient = gradient_loss(color.numpy(), target.image.numpy(), levels)
+    arguments = target.image.numpy(), target.weight.numpy(), pyramid(*size, LEVELS)
+    gradient_loss(color.numpy() + 1, arguments[0], arguments[1] + 1, arguments[2])  # leaves nothing behind
+    value, gradient = gradient_loss(color.numpy(), *arguments)
     wanted = color.double().requires_grad_()
     reference = gradient_reference(wanted, target.image.double(), target.weight.double())
     reference.backward()
@@ -177,3 +236,17 @@ def test_gradient_term_ignores_a_change_of_brightness_and_sees_a_lost_edge() -> 
     brighter = gradient_reference(target.image + 0.1, target.image, target.weight)
     assert brighter.item() < 1e-6
     assert gradient_reference(flat, target.image, target.weight).item() > 0.05
+
+
+def test_views_of_one_size_share_all_that_they_need_not_keep() -> None:
+    """A live map holds many views: each keeps its image, weights and depth, and nothing else."""
+    size = (48, 64)
+    camera = Camera(np.array([[50.0, 0, 31.5], [0, 50.0, 23.5], [0, 0, 1]]), np.eye(4), 64, 48)
+    image, ones = np.random.default_rng(0).random((*size, 3), np.float32), np.ones(size, np.float32)
+    views = [TrainingView(camera, image, ones, 2 * ones, OBSERVED) for _ in range(2)]
+    factory = TargetFactory(SplattingConfig(gradient_weight=0.1), torch.device("cpu"))
+    first, second = (factory.make(view) for view in views)
+    assert first is not None and second is not None and first.work is not None
+    kept = {name for name, value in vars(first).items() if value is not vars(second)[name]}
+    assert kept == {"image", "weight", "depth"}
+    assert sum(vars(first)[name].numel() for name in kept) == 5 * 48 * 64

@@ -19,6 +19,8 @@ from reconx_ros.splatting.report import OptimisationReport
 from reconx_ros.splatting.view import TrainingView
 
 CONFIG = SplattingConfig(steps=40, sh_degree=1, max_gaussians=500, coverage_weight=0.0)
+STILL = CONFIG.model_copy(update={"rates": LearningRates(opacities=2.5e-2)})
+"""A map that is right already wanders less at this rate, so that what bad pixels do to it shows."""
 
 
 def optimise(
@@ -266,7 +268,7 @@ def test_pixels_that_are_not_finite_are_left_out(value: float) -> None:
     image, confidence, depth = view.image.copy(), view.confidence.copy(), view.depth.copy()
     image[2:4], confidence[6:7], depth[10:12] = value, value, value
     damaged = replace(view, image=image, confidence=confidence, depth=depth)
-    result, report = optimise(truth, [damaged], CONFIG)
+    result, report = optimise(truth, [damaged], STILL)
     assert report.skipped_steps == 0
     assert_valid(result)
     assert psnr(result, truth, 0.0) > 30
@@ -304,7 +306,7 @@ def test_gradients_that_are_not_finite_are_dropped_and_counted() -> None:
     optimiser = GaussianOptimiser(wall(), CONFIG)
     optimiser.add_views([view_of(wall())])
     state = optimiser._state
-    rates = optimiser._rates()
+    rates = optimiser._annealing.rates(1.0)
     for tensor in state.parameters.tensors():
         tensor.grad = torch.ones_like(tensor)
     state.parameters.means.grad[4, 1] = float("nan")

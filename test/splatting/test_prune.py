@@ -1,14 +1,16 @@
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from reconx_ros.camera import Camera
 from reconx_ros.geometry.protocol import GENERATED, OBSERVED
+from reconx_ros.splatting import model
 from reconx_ros.splatting.config import LimitsConfig
 from reconx_ros.splatting.gaussians import GaussianMap
-from reconx_ros.splatting.prune import Pruned, degenerate, floaters
+from reconx_ros.splatting.prune import Pruned, degenerate, floaters, relative_depth
 
 INTRINSICS = np.array([[50.0, 0, 20], [0, 50.0, 15], [0, 0, 1]])
 
@@ -80,3 +82,25 @@ def test_every_count_is_of_gaussians_marked_once(seed: int) -> None:
     )
     gone, counts = degenerate(gaussians, [(camera(), wall())], LimitsConfig(max_anisotropy=2), 1.0)
     assert gone.sum() == counts.transparent + counts.needles + counts.floaters
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 1000))
+def test_relative_depth_is_that_of_the_pixel_a_point_projects_to(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.random(random_state=seed).as_matrix()
+    pose[:3, 3] = rng.normal(size=3)
+    view = Camera(INTRINSICS, pose, 41, 31)
+    means = rng.normal(0, 2, (800, 3)).astype(np.float32)
+    means[:3] = [[np.nan, 0, 0], [0, np.inf, 0], [1e30, 0, 1]]
+    depth = rng.uniform(0.5, 4, (31, 41)).astype(np.float32)
+    depth[rng.random(depth.shape) < 0.2] = np.nan
+    with np.errstate(invalid="ignore"):
+        pixels, away = view.project(means.astype(np.float64))
+    expected = np.full(800, np.nan)
+    for row, ((u, v), z) in enumerate(zip(pixels, away, strict=True)):
+        if z > model.NEAR and -0.5 <= u < 40.5 and -0.5 <= v < 30.5:
+            expected[row] = z / depth[round(v), round(u)]
+    assume(np.isfinite(expected).any())  # some views look away from all points
+    np.testing.assert_allclose(relative_depth(means, view, depth), expected, rtol=1e-6)

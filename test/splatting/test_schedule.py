@@ -56,3 +56,31 @@ def test_few_generated_views_are_in_every_epoch() -> None:
     schedule = ViewSchedule(0, 0.0, generated_share=0.5)
     schedule.add(5, [3, 4])
     assert sorted(schedule.draw() for _ in range(5)) == [0, 1, 2, 3, 4]
+
+
+def test_generated_views_that_come_later_get_no_more_than_their_share() -> None:
+    schedule = ViewSchedule(0, 0.5, generated_share=0.15)
+    schedule.add(5)
+    schedule.add(1)
+    for _ in range(8):
+        schedule.add(1, [0])  # one by one: the last of them is not new either
+    drawn = [schedule.draw() for _ in range(280)]
+    assert 0.10 < sum(view > 5 for view in drawn) / 280 <= 0.15
+    assert drawn[:60].count(5) > 60 / 6 + 4  # the last real view still is
+
+
+def test_reprojected_views_are_in_every_epoch_and_never_new() -> None:
+    schedule = ViewSchedule(0, 0.5, generated_share=0.15)
+    schedule.add(3)
+    schedule.add(2, unobserved=[0, 1])
+    epochs = [[schedule.draw() for _ in range(5)] for _ in range(4)]
+    assert all(sorted(epoch) == list(range(5)) for epoch in epochs)
+
+
+def test_the_share_of_new_views_stays_when_others_leave() -> None:
+    schedule = ViewSchedule(0, 0.5)
+    schedule.add(19)
+    schedule.add(1)
+    schedule.keep([0, 17, 18, 19])
+    drawn = Counter(schedule.draw() for _ in range(20))
+    assert drawn[3] < 19

@@ -34,7 +34,7 @@ def test_a_wall_keeps_its_area_however_many_walls_follow() -> None:
     state = GaussianState(wall(2000, 0.0, 0), config, torch.device("cpu"))
     for number in range(1, 10):
         state.add(wall(2000, 0.5 * number, number))
-    result = state.snapshot(state.point_confidence)
+    result = state.look()
     assert len(result) <= 4000
     for number in range(10):
         here = np.abs(result.means[:, 0] - 0.5 * number) < 0.1

@@ -48,6 +48,11 @@ def _cache_folder() -> Path | None:
 _FOLDER = _cache_folder()
 
 
+def kernel_folder() -> Path | None:
+    """Return where machine code is kept, ``None`` where there is no place for it."""
+    return _FOLDER
+
+
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator like ``njit`` that keeps the machine code where there is a place for it."""
 

@@ -7,6 +7,7 @@ from numba import get_num_threads, prange
 from numpy.typing import NDArray
 
 from reconx_ros.splatting.cpu.compilation import kernel
+from reconx_ros.splatting.cpu.loss import tripled
 from reconx_ros.splatting.cpu.threads import KERNELS
 
 Floats = NDArray[np.float32]
@@ -14,35 +15,44 @@ FAST = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
 
 class Level:
-    """The memory of one level of the pyramid: residual, its slope, and the weights of its pixels."""
+    """The memory of one level of the pyramid: weights of its pixels, residual, and its slope."""
 
-    def __init__(self, weight: Floats) -> None:
-        height, width = weight.shape
-        self.weight = np.repeat(weight, 3, axis=1)
-        self.residual = np.empty((height, 3 * width), np.float32)
-        self.slope = np.empty_like(self.residual)
+    def __init__(self, height: int, width: int) -> None:
+        self.weight, self.residual, self.slope = (
+            np.empty((height, 3 * width), np.float32) for _ in range(3)
+        )
         self.sums = np.zeros(get_num_threads(), np.float64)
 
 
-def pyramid(weight: Floats, levels: int) -> list[Level]:
-    """Return the memory of at most ``levels`` levels for pixel weights [H, W]; a level halves the size."""
-    made = [Level(weight)]
-    while len(made) < levels and min(weight.shape) >= 4:
-        height, width = weight.shape[0] // 2 * 2, weight.shape[1] // 2 * 2
-        weight = weight[:height, :width].reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
-        made.append(Level(np.ascontiguousarray(weight, np.float32)))
+def pyramid(height: int, width: int, levels: int) -> list[Level]:
+    """Return the memory of at most ``levels`` levels for one image size; a level halves the size."""
+    made = [Level(height, width)]
+    while len(made) < levels and min(height, width) >= 4:
+        height, width = height // 2, width // 2
+        made.append(Level(height, width))
     return made
 
 
-def gradient_loss(color: Floats, target: Floats, levels: list[Level]) -> tuple[float, Floats]:
-    """Return the loss of ``loss.gradient_reference`` and its gradient by ``color`` [H, W, 3]."""
+def gradient_loss(
+    color: Floats, target: Floats, weight: Floats, levels: list[Level]
+) -> tuple[float, Floats]:
+    """Return the loss of ``loss.gradient_reference`` and its gradient by ``color`` [H, W, 3].
+
+    Args:
+        color: [H, W, 3] contiguous.
+        target: [H, W, 3] contiguous.
+        weight: [H, W] contiguous, of the pixels.
+        levels: memory of this image size, not shared between Python threads.
+    """
     height, width = color.shape[:2]
     x, y = color.reshape(height, 3 * width), target.reshape(height, 3 * width)
     value = 0.0
     with KERNELS:
         np.subtract(x, y, out=levels[0].residual)
+        tripled(weight, levels[0].weight)
         for finer, coarser in pairwise(levels):
             _halve(finer.residual, coarser.residual)
+            _halve(finer.weight, coarser.weight)
         for level in levels:
             scale = 1.0 / (level.residual.size * len(levels))
             _differences(level.residual, level.weight, np.float32(scale), level.slope, level.sums)

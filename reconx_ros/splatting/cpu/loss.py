@@ -2,11 +2,9 @@
 
 An image [H, W, 3] is treated as H rows of 3 W numbers: a horizontal tap is a step of 3, so every
 loop runs over contiguous memory and vectorises. Rows are split over threads; each thread has its own
-row buffers and its own sums, so nothing is allocated in a step and the result does not depend on
-timing.
+row buffers and its own sums, so the result does not depend on timing. What a step works in is made once
+a size (``Workspace``); the gradients it returns are new arrays, since autograd may keep them.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 from numba import get_num_threads, njit, prange
@@ -38,63 +36,41 @@ def gaussian_taps() -> Floats:
     return np.asarray(taps / taps.sum(), np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class TargetStatistics:
-    """What SSIM needs of a target image and never changes.
-
-    Attributes:
-        mean: [H, 3 W'] float32, blurred target, W' = max(W, ``NARROWEST``).
-        square: [H, 3 W'] float32, blurred squared target.
-        weight: [H, 3 W'] float32, the pixel weights, each three times.
-    """
-
-    mean: Floats
-    square: Floats
-    weight: Floats
-
-
 class Workspace:
-    """The memory of one image size: reused in every step, not shared between Python threads."""
+    """The memory of one image size: reused in every step, not shared between Python threads.
+
+    What SSIM needs of a target is made anew in every step: kept, it would be twice the target.
+    """
 
     def __init__(self, height: int, width: int) -> None:
         self.chunks = get_num_threads()
         width = max(width, NARROWEST)
         self.maps = np.empty(9 * height * width, np.float32)
-        self.rows = np.zeros((self.chunks, 3, 3 * width + 2 * PAD), np.float32)
+        self.weight = np.zeros((height, 3 * width), np.float32)
+        self.rows = np.zeros((self.chunks, 5, 3 * width + 2 * PAD), np.float32)
         self.sums = np.zeros((self.chunks, 4), np.float64)
 
 
-def target_statistics(target: Floats, weight: Floats) -> TargetStatistics:
-    """Return the statistics of ``target`` [H, W, 3] with pixel weights ``weight`` [H, W]."""
-    rows = _rows(target)
-    weights = _rows(np.repeat(weight[..., None], 3, axis=2))
-    return TargetStatistics(_blurred(rows), _blurred(rows * rows), weights)
-
-
 def photometric(
-    color: Floats,
-    target: Floats,
-    ssim_weight: float,
-    statistics: TargetStatistics,
-    work: Workspace,
+    color: Floats, target: Floats, weight: Floats, ssim_weight: float, work: Workspace
 ) -> tuple[float, Floats]:
     """Return ``mean_i w_i mean_c [(1 - s) |x - y| + s (1 - SSIM)]`` and its gradient by ``color``.
 
     Args:
         color: [H, W, 3] contiguous, x.
         target: [H, W, 3] contiguous, y.
+        weight: [H, W] contiguous, w.
         ssim_weight: s.
-        statistics: of ``target`` and w.
         work: memory of this image size.
     """
     height, width = color.shape[:2]
     x, y = _rows(color).reshape(-1), _rows(target).reshape(-1)
     gradient = np.empty_like(x)
     scale = 1.0 / (3 * height * width)
-    args = (x, y, statistics.weight.reshape(-1), _TAPS, np.float32(scale), np.float32(ssim_weight))
-    known = statistics.mean.reshape(-1), statistics.square.reshape(-1)
+    args = (x, y, work.weight.reshape(-1), _TAPS, np.float32(scale), np.float32(ssim_weight))
     with KERNELS:
-        _ssim_forward(*args, *known, height, work.maps, work.rows, work.sums)
+        tripled(weight, work.weight)
+        _ssim_forward(*args, height, work.maps, work.rows, work.sums)
         _ssim_backward(*args, height, work.maps, work.rows, gradient)
         value = float(work.sums[:, 0].sum() * scale)
     return value, gradient.reshape(height, -1, 3)[:, :width]
@@ -136,14 +112,16 @@ MAX_ERROR = np.float32(0.2)  # relative: beyond it, another surface is seen
 _TAPS = gaussian_taps()
 
 
-def _blurred(rows: Floats) -> Floats:
-    out = np.zeros_like(rows)
-    padded = np.zeros((rows.shape[0] + 2 * RADIUS, rows.shape[1] + 2 * PAD), np.float32)
-    padded[RADIUS:-RADIUS, PAD:-PAD] = rows
-    vertical = sum(_TAPS[k] * padded[k : k + rows.shape[0]] for k in range(2 * RADIUS + 1))
-    for k in range(2 * RADIUS + 1):
-        out += _TAPS[k] * vertical[:, 3 * k : 3 * k + rows.shape[1]]
-    return out
+@kernel(parallel=True)
+def tripled(weight, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write pixel weights [H, W] to rows of three numbers a pixel [H, >= 3 W]."""
+    for i in prange(weight.shape[0]):
+        row, wide = weight[i], out[i]
+        for j in range(len(row)):
+            value = row[j]
+            wide[3 * j] = value
+            wide[3 * j + 1] = value
+            wide[3 * j + 2] = value
 
 
 @njit(**INLINED)
@@ -163,18 +141,22 @@ def _start(block, width):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @njit(**INLINED)
 def _products_down(x, y, taps, i, height, width, rows):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Blur x, x² and x y down at row i, into the three padded ``rows``."""
+    """Blur x, x², x y, y and y² down at row i, into the five padded ``rows``."""
     first, last = max(i - RADIUS, 0), min(i + RADIUS + 1, height)
     for block in range((width + LANES - 1) // LANES):
         j = _start(block, width)
         a, b, c = spread16(ZERO), spread16(ZERO), spread16(ZERO)
+        d, e = spread16(ZERO), spread16(ZERO)
         for r in range(first, last):
-            xs = load16(x, r * width + j)
-            weighted = xs * taps[r - i + RADIUS]
-            a, b, c = a + weighted, fma(weighted, xs, b), fma(weighted, load16(y, r * width + j), c)
+            xs, ys, tap = load16(x, r * width + j), load16(y, r * width + j), taps[r - i + RADIUS]
+            weighted, known = xs * tap, ys * tap
+            a, b, c = a + weighted, fma(weighted, xs, b), fma(weighted, ys, c)
+            d, e = d + known, fma(known, ys, e)
         store(rows[0], PAD + j, a)
         store(rows[1], PAD + j, b)
         store(rows[2], PAD + j, c)
+        store(rows[3], PAD + j, d)
+        store(rows[4], PAD + j, e)
 
 
 @njit(**INLINED)
@@ -195,13 +177,14 @@ def _maps_down(maps, taps, i, height, width, rows):  # type: ignore[no-untyped-d
 
 @kernel(parallel=True)
 def _ssim_forward(  # type: ignore[no-untyped-def]  # pragma: no cover
-    x, y, weight, taps, scale, share, mean_y, square_y, height, maps, rows, sums
+    x, y, weight, taps, scale, share, height, maps, rows, sums
 ):
     """Sum the loss into ``sums[:, 0]`` and write the slopes by E[x], E[x^2], E[xy] into ``maps``."""
     width, size = x.size // height, x.size
     chunks = rows.shape[0]
     for chunk in prange(chunks):
         first, second, third = rows[chunk, 0], rows[chunk, 1], rows[chunk, 2]
+        fourth, fifth = rows[chunk, 3], rows[chunk, 4]
         summed = 0.0
         for i in range(chunk * height // chunks, (chunk + 1) * height // chunks):
             _products_down(x, y, taps, i, height, width, rows[chunk])
@@ -209,11 +192,11 @@ def _ssim_forward(  # type: ignore[no-untyped-def]  # pragma: no cover
             for block in range((width + LANES - 1) // LANES):
                 j = _start(block, width)
                 at = i * width + j
-                mu_x, mu_y, w = _across(first, taps, j), load16(mean_y, at), load16(weight, at)
+                mu_x, mu_y, w = _across(first, taps, j), _across(fourth, taps, j), load16(weight, at)
                 xx, xy = _across(second, taps, j), _across(third, taps, j)
                 cross, squares = mu_x * mu_y, fma(mu_x, mu_x, mu_y * mu_y)
                 a1, a2 = cross * TWO + C1, (xy - cross) * TWO + C2
-                b1, b2 = squares + C1, xx + load16(square_y, at) - squares + C2
+                b1, b2 = squares + C1, xx + _across(fifth, taps, j) - squares + C2
                 inverse = ONE / (b1 * b2)
                 ssim = a1 * a2 * inverse
                 error = absolute(load16(x, at) - load16(y, at))
