@@ -1,5 +1,6 @@
 """Which geometry room serves these keyframes."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -7,6 +8,8 @@ from reconx_ros.errors import GeometryError
 from reconx_ros.geometry.config import GeometryConfig
 from reconx_ros.geometry.protocol import Geometry
 from reconx_ros.keyframes.keyframe import Keyframe
+
+_log = logging.getLogger(__name__)
 
 
 def _rgbd(config: GeometryConfig, metric: bool) -> Geometry:
@@ -53,6 +56,20 @@ FROM_NEIGHBOURS = ("plane-sweep", "sparse", "dust3r")
 MEASURING = ("auto", "rgbd")
 """Methods that use measured depth."""
 
+SELF_POSED = ("dust3r",)
+"""Methods that find the cameras themselves."""
+
+
+def finds_cameras(config: GeometryConfig, keyframes: Sequence[Keyframe]) -> bool:
+    """Return whether the room for ``keyframes``, none of which has a pose, finds their cameras itself.
+
+    'auto' leaves them to DUSt3R where its weights are given, unless a keyframe has depth: once structure
+    from motion has found the cameras, depth gives the world its metres.
+    """
+    if config.method != "auto":
+        return config.method in SELF_POSED
+    return config.dust3r.weights is not None and all(keyframe.depth is None for keyframe in keyframes)
+
 
 def choose_method(config: GeometryConfig, keyframes: Sequence[Keyframe]) -> tuple[str, str]:
     """Return the name of the room for ``keyframes``, and why in a few words.
@@ -78,7 +95,7 @@ def choose_method(config: GeometryConfig, keyframes: Sequence[Keyframe]) -> tupl
 
 
 def choose_geometry(config: GeometryConfig, keyframes: Sequence[Keyframe], metric: bool = True) -> Geometry:
-    """Return the room for ``keyframes`` (see ``choose_method``).
+    """Return the room for ``keyframes`` (see ``choose_method``); why it is that one goes to the log.
 
     Args:
         config: settings of all rooms.
@@ -88,7 +105,8 @@ def choose_geometry(config: GeometryConfig, keyframes: Sequence[Keyframe], metri
     Raises:
         GeometryError: 'auto' finds no room that can use these keyframes.
     """
-    method, _ = choose_method(config, keyframes)
+    method, reason = choose_method(config, keyframes)
+    _log.info("geometry is %s: %s", method, reason)
     return ROOMS[method](config, metric)
 
 

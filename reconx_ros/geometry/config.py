@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from reconx_ros.geometry.align.config import AlignmentConfig
 from reconx_ros.geometry.dust3r.config import Dust3rConfig
@@ -53,6 +53,13 @@ class PlaneSweepConfig(Settings):
         0.01, ge=0, le=0.1, description="the same of positions, per scene depth (0: they are exact)"
     )
     edge: float = Field(0.05, gt=0, description="image step (of 1) that halves the cost of a depth step")
+
+    @field_validator("window")
+    @classmethod
+    def _odd(cls, window: int) -> int:
+        if window % 2 == 0:
+            raise ValueError(f"window is {window}; it needs a middle, so {window - 1} or {window + 1}")
+        return window
 
 
 class FusionConfig(Settings):

@@ -23,7 +23,7 @@ TRUSTED = 2.0
 
 BEST = 0.9
 """Quantile of C - 1 over a view that stands for its best points. Where half of that is below
-``TRUSTED``, as in stereo of rough poses, it is enough, and surfaces must lie farther apart."""
+``TRUSTED`` it is enough, and surfaces must lie farther apart."""
 
 APART = 2.5
 """Standard deviations of a trusted measurement by which a point must lie before it, at least."""
@@ -35,8 +35,9 @@ class CloudFusion:
     Within a view the points of a voxel are averaged with the weights ``w = C - 1`` and stand for one
     measurement of their mean weight: their errors are not independent. Over views, which are, the
     measurements are averaged with their weights and the weights add up (inverse variances), so a
-    point of the cloud has ``C = 1 + sum of w``. Weighted sums do not depend on the order of the
-    views beyond rounding (1e-6 of the values).
+    point of the cloud has ``C = 1 + sum of w``. Views whose ``w`` are odds (stereo) or rest on the same
+    evidence (``PointMap.shared``) are one measurement in that sum, of their mean ``w``. Weighted
+    sums do not depend on the order of the views beyond rounding (1e-6 of the values).
 
     A view that measures a surface (with trusted confidence) more than ``SEEN_THROUGH`` behind a
     point of the cloud has seen through it; the point is removed once as many views have seen through
@@ -89,17 +90,20 @@ class CloudFusion:
             self._config.min_confidence,
         )
         each = 1 / np.maximum(sums.points, 1)
-        count = len(sums.keys)
+        count, weight = len(sums.keys), sums.weight * each
+        shared = pointmap.shared or pointmap.deviation is not None
         return self._insert(
             Voxels(
                 sums.keys,
-                sums.weight * each,
+                weight,
                 sums.values * each[:, None],
                 np.ones(count, np.int32),
                 np.zeros(count, np.int32),
                 np.full(count, provenance, np.uint8),
                 self._new_ids(count),
                 np.full(count, group, np.int32),
+                weight * shared,
+                np.full(count, shared, np.int32),
             )
         )
 
@@ -112,15 +116,15 @@ class CloudFusion:
         least, deviation = trusted(pointmap)
         tolerance = max(SEEN_THROUGH, APART * deviation)
         verdict = judge(points, exact, _measured(keyframe, pointmap, least), tolerance)
-        voxels.through += verdict == CONTRADICTS
+        voxels.through = voxels.through + (verdict == CONTRADICTS)
         gone = (voxels.through >= voxels.views) & (verdict == CONTRADICTS)
         if gone.any():
             voxels.keep(~gone)
         return int(np.count_nonzero(gone))
 
-    def cloud(self) -> PointCloud:
-        """Return the cloud as it is now."""
-        voxels = self._voxels
+    def cloud(self, rows: NDArray[np.intp] | None = None) -> PointCloud:
+        """Return the cloud as it is now, or these ``rows`` of it."""
+        voxels = self._voxels if rows is None else self._voxels.select(rows)
         mean = voxels.means()
         length = np.linalg.norm(mean[:, 6:], axis=1, keepdims=True)
         upward = np.array([0.0, 0.0, 1.0])  # where opposite normals cancelled out
@@ -129,14 +133,21 @@ class CloudFusion:
             mean[:, :3].astype(np.float32),
             np.rint(mean[:, 3:6]).astype(np.uint8),
             normals.astype(np.float32),
-            (1 + voxels.weight).astype(np.float32),
+            voxels.confidence(),
             voxels.provenance.copy(),
             voxels.views.copy(),
         )
 
-    def restore(self, cloud: PointCloud) -> None:
-        """Replace the cloud by one that was made before; merging goes on from there."""
+    def restore(self, cloud: PointCloud, shared: bool = False) -> None:
+        """Replace the cloud by one that was made before; merging goes on from there.
+
+        Args:
+            cloud: its points keep their confidence.
+            shared: whether that is the mean over ``cloud.views`` (stereo), to which further views of the
+                kind add as one more; else they add to it as to one measurement.
+        """
         weight = np.maximum(cloud.confidence.astype(np.float64) - 1, LEAST_WEIGHT)
+        weight *= np.where(shared, cloud.views, 1)
         values = np.concatenate([cloud.points, cloud.colors, cloud.normals], axis=1)
         saved = Voxels(
             voxel_keys(cloud.points, self._voxel_size),
@@ -147,6 +158,8 @@ class CloudFusion:
             cloud.provenance.copy(),
             self._new_ids(len(cloud)),
             np.zeros(len(cloud), np.int32),
+            weight * shared,
+            cloud.views * np.int32(shared),
         )
         _, first = np.unique(saved.keys, return_index=True)
         saved.keep(np.sort(first))  # a finer cloud: one point a voxel
@@ -172,7 +185,7 @@ class CloudFusion:
     def regroup(self, old: int, new: int) -> None:
         """Let the voxels of the group ``old`` belong to ``new``."""
         group = self._voxels.group
-        group[group == old] = new
+        self._voxels.group = np.where(group == old, np.int32(new), group)
 
     def remove(self, rows: NDArray[np.bool_]) -> None:
         """Remove the points at ``rows``, a mask over ``cloud()``."""
@@ -248,14 +261,14 @@ def _depth(keyframe: Keyframe, pointmap: PointMap) -> NDArray[np.float32]:
 def trusted(pointmap: PointMap) -> tuple[float, float]:
     """Return the C from which points of a view may remove others, and their relative deviation then.
 
-    ``TRUSTED``, or half of what its ``BEST`` points have.
+    ``TRUSTED``, or half of what its ``BEST`` points have where that is less. C of stereo is a probability:
+    what is rather right than wrong.
     """
+    if pointmap.deviation is not None:
+        return TRUSTED, pointmap.deviation
     known = pointmap.confidence[pointmap.known]
     half = 0.5 * (float(np.quantile(known, BEST)) - 1) if known.size else TRUSTED - 1
-    least = 1 + max(half, LEAST_WEIGHT)
-    if pointmap.deviation is not None:
-        return least, pointmap.deviation
-    least = min(TRUSTED, least)
+    least = min(TRUSTED, 1 + max(half, LEAST_WEIGHT))
     return least, RHO / float(np.sqrt(least - 1))
 
 

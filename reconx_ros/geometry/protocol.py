@@ -4,8 +4,8 @@ Confidence inside geometry is C >= 1 as in DUSt3R; on the map and in messages it
 ``c = 1 - 1/C`` (``map_confidence``).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -29,12 +29,15 @@ class PointMap:
         confidence: [H, W] float32, C >= 1; exactly 1 where the point is unknown.
         deviation: relative standard deviation of a right point where C - 1 is the odds that a point is
             right (stereo); None where C - 1 is an inverse variance itself (``geometry.confidence``).
+        shared: whether C of a point rests on what the other views say too (a triangulated track, pairs of
+            views): then the same evidence comes with each of them, and must not add up.
     """
 
     points: NDArray[np.float32]
     normals: NDArray[np.float32]
     confidence: NDArray[np.float32]
     deviation: float | None = None
+    shared: bool = False
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -57,7 +60,7 @@ class PointCloud:
         points: [N, 3] float32 in the world.
         colors: [N, 3] uint8 RGB.
         normals: [N, 3] float32, unit.
-        confidence: [N] float32, C >= 1.
+        confidence: [N] float32, C >= 1 (see ``CloudFusion``).
         provenance: [N] uint8, ``OBSERVED`` or ``GENERATED``.
         views: [N] int32, number of views that saw the point.
     """
@@ -79,15 +82,41 @@ class GeometryEstimate:
     """The answer of a geometry room.
 
     Attributes:
-        keyframes: the views, with refined cameras where the room refines them; the same order and
-            number as the input, or as ``only`` where that was given.
+        keyframes: the views, with refined cameras where the room refines them; in the order of the
+            input, or of ``only`` where that was given. Without ``only``, a view without pose that a room
+            which finds the cameras itself could not place is missing.
         pointmaps: one for each of ``keyframes``.
         metric: whether the world is in metres.
+        excluded: by name of keyframe, one line that says why it must not teach: its pose or intrinsics do
+            not fit the images. Its pointmap is unknown everywhere.
+        notes: what else the user should know, one line each.
     """
 
     keyframes: tuple[Keyframe, ...]
     pointmaps: tuple[PointMap, ...]
     metric: bool
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def usable(self) -> "GeometryEstimate":
+        """Return the estimate without the excluded keyframes."""
+        pairs = zip(self.keyframes, self.pointmaps, strict=True)
+        kept = [(view, pointmap) for view, pointmap in pairs if view.name not in self.excluded]
+        views, pointmaps = tuple(view for view, _ in kept), tuple(pointmap for _, pointmap in kept)
+        return replace(self, keyframes=views, pointmaps=pointmaps)
+
+    def warnings(self, asked: Sequence[Keyframe]) -> list[str]:
+        """Return what the user should know, one line each.
+
+        That is which of the views ``asked`` are missing, if any view is there, why views are excluded, and
+        the room's notes.
+        """
+        there = {keyframe.name for keyframe in self.keyframes}
+        lost = [k.name for k in asked if k.name not in there and k.name not in self.excluded]
+        lines = [f"{name} is left out: {why}" for name, why in self.excluded.items()]
+        if lost and there:
+            lines.insert(0, f"{len(lost)} of {len(asked)} views do not connect: {', '.join(lost)}")
+        return [*lines, *self.notes]
 
 
 class Geometry(Protocol):

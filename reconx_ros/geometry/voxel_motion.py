@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reconx_ros.geometry.voxel_store import Voxels
+from reconx_ros.geometry.voxel_store import SUMS, Voxels
 from reconx_ros.geometry.voxels import voxel_keys
 
 
@@ -29,7 +29,7 @@ def move_groups(voxels: Voxels, motions: Mapping[int, NDArray[np.float64]], voxe
     moved.keys = voxel_keys(moved.means()[:, :3].astype(np.float32), voxel_size)
     _, first, cell = np.unique(moved.keys, return_index=True, return_inverse=True)
     merged = moved.select(first)
-    for name in ("weight", "values", "views", "through"):
+    for name in SUMS:
         total = np.zeros_like(getattr(merged, name))
         np.add.at(total, cell, getattr(moved, name))
         setattr(merged, name, total)

@@ -5,10 +5,20 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+SUMS = ("weight", "values", "views", "through", "shared", "sharing")
+"""Fields of ``Voxels`` that add up where two become one."""
+
 
 @dataclass(eq=False)
 class Voxels:
     """Voxels in order of creation; the sums are weighted by C - 1.
+
+    Whatever changes them puts new arrays in the place of the old ones.
+
+    Inverse variances of views add up. Odds of being right do not: the odds of a view already count how many
+    others agree with it, and views share the errors of poses and intrinsics. All views of odds, and those
+    whose confidence rests on the same evidence (``PointMap.shared``), are therefore one measurement, of
+    their mean weight, and that adds to the others as any measurement does.
 
     Attributes:
         keys: [N] int64, distinct (``voxel_keys``).
@@ -19,6 +29,8 @@ class Voxels:
         provenance: [N] uint8.
         ids: [N] int64, distinct; a voxel keeps its id for life.
         group: [N] int32, the group (submap) that created it, and moves with it.
+        shared: [N] float64, the part of ``weight`` that is averaged over its views.
+        sharing: [N] int32, how many of ``views`` that part came with.
     """
 
     keys: NDArray[np.int64]
@@ -29,6 +41,8 @@ class Voxels:
     provenance: NDArray[np.uint8]
     ids: NDArray[np.int64]
     group: NDArray[np.int32]
+    shared: NDArray[np.float64]
+    sharing: NDArray[np.int32]
 
     def __len__(self) -> int:
         """Return N."""
@@ -37,13 +51,20 @@ class Voxels:
     @staticmethod
     def empty() -> "Voxels":
         """Return no voxels."""
-        none = np.empty(0, np.int32)
+        none, weight = np.empty(0, np.int32), np.empty(0)
         long, provenance = np.empty(0, np.int64), np.empty(0, np.uint8)
-        return Voxels(long, np.empty(0), np.empty((0, 9)), none, none, provenance, long, none)
+        return Voxels(
+            long, weight, np.empty((0, 9)), none, none, provenance, long, none, weight.copy(), none.copy()
+        )
 
     def means(self) -> NDArray[np.float64]:
         """Return the weighted means [N, 9] of position, colour and normal."""
         return np.asarray(self.values / self.weight[:, None], dtype=np.float64)
+
+    def confidence(self) -> NDArray[np.float32]:
+        """Return C >= 1, [N]."""
+        alone = self.weight - self.shared
+        return (1 + alone + self.shared / np.maximum(self.sharing, 1)).astype(np.float32)
 
     def keep(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> None:
         """Drop all but ``rows`` (mask or indices)."""
@@ -60,14 +81,14 @@ class Voxels:
         A voxel that is there already keeps its id and group.
         """
         _, here, there = np.intersect1d(self.keys, new.keys, assume_unique=True, return_indices=True)
-        for name in ("weight", "values", "views", "through"):
-            getattr(self, name)[here] += getattr(new, name)[there]
-        self.provenance[here] = np.minimum(self.provenance[here], new.provenance[there])
         fresh = np.ones(len(new), bool)
         fresh[there] = False
-        for field in fields(self):
+        for field in fields(self):  # what the arrays were stays whole, for whoever still has them
             both = [getattr(self, field.name), getattr(new, field.name)[fresh]]
             setattr(self, field.name, np.concatenate(both))
+        for name in SUMS:
+            getattr(self, name)[here] += getattr(new, name)[there]
+        self.provenance[here] = np.minimum(self.provenance[here], new.provenance[there])
 
     def most_confident(self, most: int) -> NDArray[np.intp]:
         """Return the rows, ascending, of the ``most`` voxels of greatest weight (then smallest key)."""

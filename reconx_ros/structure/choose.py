@@ -11,6 +11,9 @@ from reconx_ros.structure.path import Knot, through
 from reconx_ros.structure.route import route
 from reconx_ros.structure.scene import Scene
 
+FEWEST_BETWEEN = 3
+"""Frames of a clip between keyframes, at least: both ends are known already."""
+
 Choice = tuple[Offer, list[Knot]]
 """What is filmed, and the knots of its path."""
 
@@ -76,7 +79,7 @@ def _made(
     notes: list[str],
 ) -> list[Knot]:
     """Return the knots of a clip that fits and whose path is free; none where there is no such."""
-    if (offer.between and length < 3) or _frames([*others, offer], lengths) > count:
+    if (offer.between and length < FEWEST_BETWEEN) or _frames([*others, offer], lengths) > count:
         return []
     knots, note = route(offer.ends, length, scene.space, offer.ends[: 1 + offer.between])
     if note is not None:

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from reconx_ros.settings import Settings
 
+SHORT_CLIP = 2
+"""Frames of an uncertain clip where nobody says otherwise."""
+
 Plan = Literal["between", "uncertain", "window"]
 
 
@@ -24,11 +27,11 @@ class PlanConfig(Settings):
         description="between: from keyframe to keyframe; uncertain: wherever most is to be learnt, between "
         "keyframes and beyond; window: a turn on the spot as far as the inputs reach",
     )
-    clip: int = Field(
-        2,
+    clip: int | None = Field(
+        None,
         ge=2,
-        description="frames of an uncertain clip: short ones are more and see more places; a video "
-        "model wants 9 or more",
+        description="frames of an uncertain clip, where not given as many as who films likes best: 2 for "
+        "the small model (short ones are more and see more places), a whole window for Wan-VACE",
     )
     least_unseen: float = Field(
         0.1, ge=0, le=1, description="share of a view that must be unseen for it to be worth filming"

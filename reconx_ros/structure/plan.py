@@ -9,8 +9,8 @@ from reconx_ros.camera import Camera
 from reconx_ros.errors import SynthesisError
 from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.keyframes.keyframe import Keyframe
-from reconx_ros.structure.choose import Choice, choose, lengths_between, lengths_of
-from reconx_ros.structure.config import PlanConfig
+from reconx_ros.structure.choose import FEWEST_BETWEEN, Choice, choose, lengths_between, lengths_of
+from reconx_ros.structure.config import SHORT_CLIP, PlanConfig
 from reconx_ros.structure.offers import offers_between, offers_beyond
 from reconx_ros.structure.path import through
 from reconx_ros.structure.route import chained
@@ -84,14 +84,18 @@ def _window(scene: Scene, count: int, notes: list[str]) -> list[_Take]:
 
 
 def _clips(scene: Scene, count: int, notes: list[str]) -> list[_Take]:
-    between = scene.config.trajectory == "between"
-    offers = offers_between(scene, notes, fillable=not between)
-    if between:
-        chosen = choose(scene, offers, lengths_between(len(offers), count), count, notes)
+    if scene.config.trajectory == "between":
+        offers = offers_between(scene, notes, fillable=False)
+        return _taken(scene, choose(scene, offers, lengths_between(len(offers), count), count, notes))
+    lengths = lengths_of(count, scene.config.clip or SHORT_CLIP)
+    offers = offers_beyond(scene, notes)
+    if max(lengths) >= FEWEST_BETWEEN:
+        offers = [*offers_between(scene, notes, fillable=True), *offers]
     else:
-        offers += offers_beyond(scene, notes)
-        chosen = choose(scene, offers, lengths_of(count, scene.config.clip), count, notes, LEAST_GAIN)
-    return _taken(scene, chosen)
+        notes.append(
+            f"no clips between keyframes: they take {FEWEST_BETWEEN} frames, plan.clip is {max(lengths)}"
+        )
+    return _taken(scene, choose(scene, offers, lengths, count, notes, LEAST_GAIN))
 
 
 def _taken(scene: Scene, chosen: list[Choice]) -> list[_Take]:

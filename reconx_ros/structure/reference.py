@@ -52,6 +52,11 @@ class Reference:
         known = np.where(depth > 0, depth, np.nan).astype(np.float32)
         return cls(keyframe.image, known, map_confidence(pointmap.confidence), keyframe.camera)
 
+    @classmethod
+    def of_depth(cls, camera: Camera, depth: Floats) -> "Reference":
+        """Take a view of which only the depth matters; its image is black."""
+        return cls(np.zeros((*depth.shape, 3), np.uint8), depth, np.ones_like(depth), camera)
+
     def resized(self, height: int, width: int) -> "Reference":
         """Resample: colour by area, depth and confidence by the nearest pixel (edges stay edges)."""
         if self.depth.shape == (height, width):

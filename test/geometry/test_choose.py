@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,11 +10,15 @@ from reconx_ros.geometry.config import GeometryConfig
 from reconx_ros.keyframes.keyframe import Keyframe
 
 
-def test_auto_takes_rgbd_where_there_is_depth_and_says_why(plane_keyframe: Callable[..., Keyframe]) -> None:
+def test_auto_takes_rgbd_where_there_is_depth_and_says_why(
+    plane_keyframe: Callable[..., Keyframe], caplog: pytest.LogCaptureFixture
+) -> None:
     views = [plane_keyframe(), replace(plane_keyframe(), depth=None)]
     method, why = choose_method(GeometryConfig(), views)
     assert (method, why) == ("rgbd", "1 of 2 keyframes have depth and a pose")
-    assert choose_geometry(GeometryConfig(), views).name == "rgbd"
+    with caplog.at_level(logging.INFO, "reconx_ros"):
+        assert choose_geometry(GeometryConfig(), views).name == "rgbd"
+    assert caplog.messages == [f"geometry is rgbd: {why}"]
 
 
 def test_every_configurable_method_has_a_room_of_that_name(plane_keyframe: Callable[..., Keyframe]) -> None:

@@ -53,7 +53,7 @@ def by_voxel(cloud: PointCloud, size: float) -> dict[tuple[int, ...], int]:
 
 def reference(views: list[View], size: float) -> dict[tuple[int, ...], dict[str, NDArray[np.float64]]]:
     """The rule of the docstring, a dictionary and a loop over pixels."""
-    world: dict[tuple[int, ...], list[tuple[float, NDArray[np.float64]]]] = {}
+    world: dict[tuple[int, ...], list[tuple[float, NDArray[np.float64], bool]]] = {}
     for keyframe, pointmap in views:
         view: dict[tuple[int, ...], list[tuple[float, NDArray[np.float64]]]] = {}
         for index in np.ndindex(pointmap.confidence.shape):
@@ -70,21 +70,41 @@ def reference(views: list[View], size: float) -> dict[tuple[int, ...], dict[str,
         for cell, samples in view.items():
             weights = np.array([w for w, _ in samples])
             mean = np.average([v for _, v in samples], axis=0, weights=weights)
-            world.setdefault(cell, []).append((float(weights.mean()), mean))
-    return {
-        cell: {
-            "value": np.average([v for _, v in seen], axis=0, weights=[w for w, _ in seen]),
-            "confidence": np.array(1 + sum(w for w, _ in seen)),
+            dependent = pointmap.shared or pointmap.deviation is not None
+            world.setdefault(cell, []).append((float(weights.mean()), mean, dependent))
+    voxels = {}
+    for cell, seen in world.items():
+        together = [w for w, _, dependent in seen if dependent]
+        measurements = [w for w, _, dependent in seen if not dependent]
+        measurements += [sum(together) / len(together)] if together else []
+        voxels[cell] = {
+            "value": np.average([v for _, v, _ in seen], axis=0, weights=[w for w, _, _ in seen]),
+            "confidence": np.array(1 + sum(measurements)),
             "views": np.array(len(seen)),
         }
-        for cell, seen in world.items()
-    }
+    return voxels
 
 
-@settings(deadline=None, max_examples=25)
-@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=4), st.sampled_from([0.05, 0.2, 1.0]))
-def test_merging_equals_the_dictionary_reference(seeds: list[int], size: float) -> None:
-    views = [random_view(seed) for seed in seeds]
+KINDS: dict[str, dict[str, float | bool]] = {
+    "sensor": {},
+    "stereo": {"deviation": 0.01},
+    "sparse": {"shared": True},
+}
+"""What C of a view may be: an inverse variance, odds, or resting on what other views say too."""
+
+
+def view_of_kind(seed: int, kind: str) -> View:
+    keyframe, pointmap = random_view(seed)
+    return keyframe, replace(pointmap, **KINDS[kind])
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.tuples(st.integers(0, 10_000), st.sampled_from(list(KINDS))), min_size=1, max_size=5),
+    st.sampled_from([0.05, 0.2, 1.0]),
+)
+def test_merging_equals_the_dictionary_reference(kinds: list[tuple[int, str]], size: float) -> None:
+    views = [view_of_kind(*kind) for kind in kinds]
     cloud = merged(views, FusionConfig(voxel_size=size)).cloud()
     expected = reference(views, size)
     assert len(cloud) == len(expected)
@@ -100,7 +120,7 @@ def test_merging_equals_the_dictionary_reference(seeds: list[int], size: float) 
 
 
 def test_the_order_of_the_views_does_not_matter() -> None:
-    views = [random_view(seed) for seed in range(3)]
+    views = [view_of_kind(seed, kind) for seed, kind in enumerate(("sensor", "stereo", "stereo", "sparse"))]
     clouds = []
     for order in permutations(views):
         estimate = GeometryEstimate(tuple(k for k, _ in order), tuple(p for _, p in order), metric=True)
@@ -179,6 +199,16 @@ def test_what_a_later_view_sees_through_is_removed(plane_keyframe: Callable[...,
     assert fusion.cloud().points[:, 2].min() > 1.9
 
 
+def test_somebody_who_walks_by_leaves_nothing(plane_keyframe: Callable[..., Keyframe]) -> None:
+    views = [plane_keyframe(name=str(i), centre=(0.05 * i, 0, 0)) for i in range(4)]
+    for i, view in enumerate(views):
+        view.depth[30:110, 10 + 35 * i : 35 + 35 * i] = 1.2
+    estimate = estimate_of(*views)
+    assert sum(np.count_nonzero(p.points[..., 2] < 1.5) for p in estimate.pointmaps) > 5000
+    cloud = fuse(estimate, FusionConfig())
+    assert np.count_nonzero(cloud.points[:, 2] < 1.5) < 0.02 * len(cloud)
+
+
 def test_views_that_know_less_remove_what_lies_well_before_their_surface(
     plane_keyframe: Callable[..., Keyframe],
 ) -> None:
@@ -232,6 +262,32 @@ def test_restoring_a_cloud_and_going_on() -> None:
     assert np.array_equal(mine.views, theirs.views)
 
 
+def test_moving_voxels_into_one_keeps_what_they_were_measured_by() -> None:
+    """Two groups are moved into one: as if all their views had been merged where they come to lie."""
+    config, away = FusionConfig(voxel_size=1.0), np.eye(4)
+    away[0, 3] = 64.0
+    views = [view_of_kind(1, "stereo"), view_of_kind(1, "sensor"), view_of_kind(1, "stereo")]
+    fusion = CloudFusion(config)
+    for group, (keyframe, pointmap) in enumerate(views):
+        shifted = replace(pointmap, points=pointmap.points - np.float32(64) * np.float32([group, 0, 0]))
+        fusion.merge(keyframe, shifted, group=group)
+    fusion.move({1: away, 2: away @ away})
+    mine, theirs = fusion.cloud(), merged(views, config).cloud()
+    np.testing.assert_allclose(mine.points, theirs.points, atol=1e-4)
+    np.testing.assert_allclose(mine.confidence, theirs.confidence, rtol=1e-5)
+
+
+def test_a_restored_sensor_map_is_surer_where_stereo_sees_it_too() -> None:
+    config = FusionConfig(voxel_size=0.2)
+    sensor, stereo = view_of_kind(1, "sensor"), view_of_kind(1, "stereo")
+    fusion = CloudFusion(config)
+    fusion.restore(merged([sensor] * 3, config).cloud())
+    for _ in range(2):
+        fusion.merge(*stereo)
+    expected = merged([sensor] * 3 + [stereo], config).cloud().confidence
+    np.testing.assert_allclose(fusion.cloud().confidence, expected, rtol=1e-4)
+
+
 def test_observed_stays_observed() -> None:
     fusion = CloudFusion(FusionConfig(voxel_size=0.2))
     fusion.merge(*random_view(1), provenance=GENERATED)
@@ -269,3 +325,23 @@ def test_a_world_too_large_for_its_voxels_is_one_clear_error() -> None:
     far = replace(pointmap, points=pointmap.points + np.float32(500_000))
     with pytest.raises(GeometryError, match="m from the origin"):
         CloudFusion(FusionConfig()).add(keyframe, far)
+
+
+def test_odds_of_several_views_are_averaged_not_added() -> None:
+    """What stereo says of a view already counts that others agree; also after saving and restoring."""
+    config, rng = FusionConfig(voxel_size=0.2), np.random.default_rng(0)
+    keyframe, pointmap = random_view(1)
+    odds = [
+        replace(pointmap, confidence=(1 + rng.uniform(1, 5, (12, 12))).astype(np.float32), deviation=0.01)
+        for _ in range(3)
+    ]
+    single = [merged([(keyframe, one)], config).cloud().confidence for one in odds]
+    np.testing.assert_allclose(
+        merged([(keyframe, one) for one in odds], config).cloud().confidence,
+        np.mean(single, axis=0),
+        rtol=1e-5,
+    )
+    restored = CloudFusion(config)
+    restored.restore(merged([(keyframe, one) for one in odds[:2]], config).cloud(), shared=True)
+    restored.merge(keyframe, odds[2])
+    np.testing.assert_allclose(restored.cloud().confidence, np.mean(single, axis=0), rtol=1e-5)

@@ -157,6 +157,15 @@ def test_a_way_on_which_little_is_known_is_left_to_those_who_ask_for_it() -> Non
     assert any("on the way 9" in note for note in plan.notes)
 
 
+def test_clips_too_short_to_go_between_keyframes_are_said_to_be() -> None:
+    cameras = [camera(0.4 * x) for x in range(3)]
+    keyframes, known = film([wall(2)], cameras)
+    for clip, said in ((2, True), (3, False)):
+        plan = plan_trajectory(keyframes, 12, known, PlanConfig(clip=clip))
+        assert any("no clips between keyframes: they take 3 frames" in note for note in plan.notes) == said
+        assert not said or all(each.kind == "extrapolated" for each in plan.clips)
+
+
 def test_one_size_in_a_clip() -> None:
     cameras = [camera(), camera(0.3, width=80, focal=60)]
     keyframes, known = film([wall(2)], cameras)

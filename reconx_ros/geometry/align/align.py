@@ -12,12 +12,13 @@ from reconx_ros.errors import GeometryError
 from reconx_ros.geometry.align.config import AlignmentConfig
 from reconx_ros.geometry.align.normal_equations import Columns
 from reconx_ros.geometry.align.observations import Observations, observe
-from reconx_ros.geometry.align.pairs import PairPointMaps, check_pairs, components
+from reconx_ros.geometry.align.pairs import PairPointMaps, check_pairs
 from reconx_ros.geometry.align.priors import Priors
 from reconx_ros.geometry.align.search import Found, objective, search
 from reconx_ros.geometry.align.similarity import Similarity
 from reconx_ros.geometry.align.spanning import Spanned, span
 from reconx_ros.geometry.align.state import State, initial_noise
+from reconx_ros.geometry.groups import groups
 
 Array = NDArray[np.float64]
 
@@ -51,6 +52,13 @@ class Alignment:
     noise: float
     metric: bool
 
+    @staticmethod
+    def of_none(cameras: Sequence[Camera]) -> "Alignment":
+        """Return the answer where there is no pair: no view is aligned."""
+        count = len(cameras)
+        aligned, covariance = np.zeros(count, bool), np.full((count, 6, 6), np.nan)
+        return Alignment(tuple(cameras), aligned, covariance, np.empty(0), np.empty(0), 0.0, metric=True)
+
 
 def align(
     pairs: Sequence[PairPointMaps],
@@ -73,8 +81,9 @@ def align(
         GeometryError: pairs do not fit the views, or the poses cannot tell the scale.
     """
     check_pairs(pairs, [(camera.height, camera.width) for camera in cameras])
-    groups = [group for group in components(pairs, len(cameras)) if len(group) > 1]
-    placeable = [group for group in groups if priors.known[group].any()] or groups[:1]
+    parted = groups(len(cameras), [pair.views for pair in pairs])
+    several = [group for group in parted if len(group) > 1]
+    placeable = [group for group in several if priors.known[group].any()] or several[:1]
     parts = [_align_group(group, pairs, cameras, priors, config) for group in placeable]
     done = [part for part in parts if part is not None]
     if not done:
@@ -127,7 +136,7 @@ def _columns(seen: Observations, priors: Priors, metric: bool, strongest: int) -
         free_pose[seen.base[2 * strongest]] = False
     if not metric:
         free_scale[strongest] = False
-    free_focal = torch.full((seen.views,), priors.focal_deviation > 0)
+    free_focal = torch.from_numpy(priors.focal_deviation > 0)
     return Columns.number(free_pose, free_focal, free_scale)
 
 

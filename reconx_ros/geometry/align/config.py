@@ -22,7 +22,13 @@ class AlignmentConfig(Settings):
         1.0, gt=0, description="degrees; of a known pose without covariance, about each axis"
     )
     focal_deviation: float = Field(
-        0.0, ge=0, description="relative; of the focal lengths given, 0 keeps them as they are"
+        0.0, ge=0, description="relative; of calibrated focal lengths, 0 keeps them as they are"
+    )
+    estimated_focal_deviation: float = Field(
+        0.05,
+        ge=0,
+        description="relative; of focal lengths that were guessed or read from EXIF data, and that the "
+        "pointmaps of their views gave",
     )
     samples: int = Field(1024, ge=16, description="pixels of each view that the search looks at")
     independent_samples: float = Field(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.geometry.align.descriptors import describe
+from reconx_ros.geometry.groups import Groups
 from reconx_ros.geometry.sparse.pairs import overlapping_pairs
 from reconx_ros.keyframes.keyframe import Keyframe
 
@@ -69,14 +70,10 @@ def _in_time(keyframes: Sequence[Keyframe], chosen: Set[int]) -> set[Pair]:
 
 def _connecting(pairs: set[Pair], likeness: NDArray[np.float32]) -> set[Pair]:
     """Return the pairs of highest likeness that make one group of all (Kruskal's spanning tree)."""
-    group = np.arange(len(likeness))
+    groups = Groups(len(likeness))
     for i, j in pairs:
-        group[group == group[j]] = group[i]
-    added = set()
+        groups.join(i, j)
     rows, columns = np.triu_indices(len(likeness), 1)
-    for place in np.argsort(-likeness[rows, columns], kind="stable"):
-        i, j = int(rows[place]), int(columns[place])
-        if group[i] != group[j]:
-            group[group == group[j]] = group[i]
-            added.add((i, j))
-    return added
+    alike = np.argsort(-likeness[rows, columns], kind="stable")
+    likeliest = ((int(rows[place]), int(columns[place])) for place in alike)
+    return {(i, j) for i, j in likeliest if groups.join(i, j)}

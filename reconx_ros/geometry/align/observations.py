@@ -51,7 +51,7 @@ class Observations:
 
 def observe(pairs: Sequence[PairPointMaps], cameras: Sequence[Camera], samples: int) -> Observations:
     """Sample about ``samples`` pixels of each view on a lattice, the same in all of its pairs."""
-    lattices = [_lattice(camera, samples) for camera in cameras]
+    lattices = [lattice_of(camera, samples) for camera in cameras]
     most = max(len(lattice) for lattice in lattices)
     pixels = np.zeros((len(cameras), most, 2))
     rays = np.ones((len(cameras), most, 3))
@@ -72,8 +72,8 @@ def observe(pairs: Sequence[PairPointMaps], cameras: Sequence[Camera], samples: 
     )
 
 
-def _lattice(camera: Camera, samples: int) -> NDArray[np.intp]:
-    """Return pixels [S, 2] (x, y) spread evenly."""
+def lattice_of(camera: Camera, samples: int) -> NDArray[np.intp]:
+    """Return about ``samples`` pixels [S, 2] (x, y) spread evenly."""
     step = max(1.0, np.sqrt(camera.width * camera.height / samples))
     columns, rows = (
         np.floor((np.arange(max(1, int(length // step))) + 0.5) * length / max(1, int(length // step)))

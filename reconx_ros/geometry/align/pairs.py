@@ -59,20 +59,3 @@ def check_pairs(pairs: Sequence[PairPointMaps], sizes: Sequence[tuple[int, int]]
                     f"{name}: points of {points.shape} and confidence of {confidence.shape} must be of the "
                     f"size of view {view}, {sizes[view]}"
                 )
-
-
-def components(pairs: Sequence[PairPointMaps], count: int) -> list[list[int]]:
-    """Return the groups of the ``count`` views that ``pairs`` connect, largest first."""
-    group = list(range(count))
-
-    def root(view: int) -> int:
-        while group[view] != view:
-            view = group[view]
-        return view
-
-    for pair in pairs:
-        group[root(pair.second)] = root(pair.first)
-    members: dict[int, list[int]] = {}
-    for view in range(count):
-        members.setdefault(root(view), []).append(view)
-    return sorted(members.values(), key=len, reverse=True)

@@ -71,4 +71,4 @@ def _pointmap(
 def _kept(points: NDArray[np.float32], normals: NDArray[np.float32], sure: NDArray[np.float32]) -> PointMap:
     lost = ~(sure >= POOREST)
     points[lost], normals[lost] = np.nan, np.nan
-    return PointMap(points, normals, np.where(lost, 1, sure).astype(np.float32))
+    return PointMap(points, normals, np.where(lost, 1, sure).astype(np.float32), shared=True)

@@ -34,14 +34,14 @@ class Priors:
         known: [N] bool, whether the pose is known at all.
         hard: [N] bool, whether it stays as it is.
         covariance: [N, 6, 6] float64 of (x, y, z, rotation vector) in the axes of the world.
-        focal_deviation: relative; 0 for fixed.
+        focal_deviation: [N] float64, relative; 0 for fixed.
     """
 
     poses: Array
     known: NDArray[np.bool_]
     hard: NDArray[np.bool_]
     covariance: Array
-    focal_deviation: float
+    focal_deviation: Array
 
     def of(self, views: Sequence[int]) -> "Priors":
         """Return the beliefs about some views."""
@@ -51,7 +51,7 @@ class Priors:
             self.known[rows],
             self.hard[rows],
             self.covariance[rows],
-            self.focal_deviation,
+            self.focal_deviation[rows],
         )
 
     @property
@@ -67,7 +67,7 @@ def priors_of(
     scale: float = 1.0,
     hold: Sequence[int] = (),
 ) -> Priors:
-    """Return what ``keyframes`` say of their own poses.
+    """Return what ``keyframes`` say of their own poses and lenses.
 
     Args:
         keyframes: the views.
@@ -80,6 +80,7 @@ def priors_of(
     """
     known = np.array([k.posed and config.poses != "free" for k in keyframes])
     hard = known & (np.isin(np.arange(len(keyframes)), list(hold)) | (config.poses == "hard"))
+    calibrated = np.array([k.intrinsics == "calibrated" for k in keyframes])
     spread = [config.position_deviation * scale] * 3 + [np.deg2rad(config.rotation_deviation)] * 3
     usual = np.diag(np.square(spread))
     return Priors(
@@ -87,7 +88,7 @@ def priors_of(
         known,
         hard,
         np.stack([_covariance(k, usual, scale) for k in keyframes]),
-        config.focal_deviation,
+        np.where(calibrated, config.focal_deviation, config.estimated_focal_deviation),
     )
 
 
@@ -135,12 +136,11 @@ def prior_terms(priors: Priors, state: State, columns: Columns) -> PriorTerms:
         block = torch.from_numpy(pull * slope.T @ information)
         h[where[:, None], where[None]] += block @ torch.from_numpy(slope)
         g[where] -= block @ torch.from_numpy(error)
-    if priors.focal_deviation > 0:
-        strength = priors.focal_deviation**-2
-        loss += 0.5 * strength * float((state.log_focal**2).sum())
-        for view, where in enumerate(columns.focal):
-            h[where, where] += strength
-            g[where] -= strength * state.log_focal[view]
+    for view in np.flatnonzero(priors.focal_deviation > 0).tolist():
+        strength, where = float(priors.focal_deviation[view]) ** -2, columns.focal[view]
+        loss += 0.5 * strength * float(state.log_focal[view] ** 2)
+        h[where, where] += strength
+        g[where] -= strength * state.log_focal[view]
     return PriorTerms(loss, h[:-1, :-1], g[:-1])
 
 

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
 from reconx_ros.geometry.align.dense import DenseView
 from reconx_ros.geometry.align.pairs import PairPointMaps
+from reconx_ros.geometry.align.resection import resect
 from reconx_ros.geometry.align.rotations import inverses
 from reconx_ros.geometry.align.similarity import pose_of
 from reconx_ros.geometry.confidence import confidence, edge_weight, relative_deviation
@@ -122,17 +121,9 @@ def register(first: MeasuredKeyframe, second: MeasuredKeyframe) -> Array | None:
 
 def _resection(points: Array, pixels: Floats, camera: Camera) -> Array | None:
     """Return the pose of ``camera`` in the frame of ``points`` [N, 3] that it sees at ``pixels``."""
-    cv2.setRNGSeed(0)
     threshold = PNP_PIXELS * camera.width / 320
-    solve = partial(cv2.solvePnPRansac, iterationsCount=PNP_ROUNDS, reprojectionError=threshold)
     seen = pixels.astype(np.float64)
-    found, turn, shift, inliers = solve(points, seen, camera.intrinsics, None, flags=cv2.SOLVEPNP_SQPNP)
-    if not found or inliers is None or len(inliers) < LEAST_INLIERS:
-        return None
-    chosen = inliers[:, 0]
-    turn, shift = cv2.solvePnPRefineLM(points[chosen], seen[chosen], camera.intrinsics, None, turn, shift)
-    rotation = cv2.Rodrigues(turn)[0].T
-    return pose_of(rotation, -rotation @ shift[:, 0])
+    return resect(points, seen, camera.intrinsics, threshold, PNP_ROUNDS, LEAST_INLIERS)
 
 
 def _middle(first: Array, second: Array) -> Array:

@@ -7,17 +7,12 @@ a new pair has in common with those already placed give its similarity transform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.geometry.align.observations import Observations
-from reconx_ros.geometry.align.similarity import (
-    Similarity,
-    fit_robustly,
-    pose_of,
-    weighted_median,
-)
+from reconx_ros.geometry.align.resection import resect
+from reconx_ros.geometry.align.similarity import Similarity, fit_robustly, weighted_median
 
 Array = NDArray[np.float64]
 
@@ -122,7 +117,8 @@ class _Tree:
             if np.count_nonzero(weight) >= LEAST_POINTS:
                 return self._fit(2 * reverse, world, weight).pose
         known = self.weight[block] > 0
-        return _pose_by_rays(world[known], self.rays[second][known, :2], PNP_PIXELS / self.focal[second])
+        slopes, threshold = self.rays[second][known, :2], float(PNP_PIXELS / self.focal[second])
+        return resect(world[known], slopes, np.eye(3), threshold, PNP_ROUNDS, LEAST_POINTS)
 
     def scales(self) -> Array:
         """Return the scales [E] by which pairs fit the world that was put together."""
@@ -136,25 +132,3 @@ class _Tree:
             ratio = np.linalg.norm(local, axis=1) / np.linalg.norm(self.points[2 * pair][used], axis=1)
             scales[pair] = weighted_median(ratio, weight[used])
         return scales
-
-
-def _pose_by_rays(world: Array, slopes: Array, threshold: float) -> Array | None:
-    """Return world_from_camera [4, 4] of a camera that sees ``world`` [N, 3] along ``slopes`` [N, 2]."""
-    if len(world) < LEAST_POINTS:
-        return None
-    cv2.setRNGSeed(0)
-    found, turn, shift, inliers = cv2.solvePnPRansac(
-        world,
-        slopes,
-        np.eye(3),
-        None,
-        iterationsCount=PNP_ROUNDS,
-        reprojectionError=threshold,
-        flags=cv2.SOLVEPNP_SQPNP,
-    )
-    if not found or inliers is None or len(inliers) < LEAST_POINTS:
-        return None
-    world, slopes = world[inliers[:, 0]], slopes[inliers[:, 0]]
-    turn, shift = cv2.solvePnPRefineLM(world, slopes, np.eye(3), None, turn, shift)
-    rotation = cv2.Rodrigues(turn)[0].T
-    return pose_of(rotation, -rotation @ shift[:, 0])

@@ -16,7 +16,9 @@ class Dust3rConfig(Settings):
         "such as naver/DUSt3R_ViTLarge_BaseDecoder_512_dpt (CC BY-NC-SA 4.0: not for commercial use)",
     )
     implementation: Literal["native", "package"] = Field(
-        "native", description="the network of this package, or the `dust3r` package where it is installed"
+        "native",
+        description="the network of this package, or the `dust3r` package where it is installed (pair by "
+        "pair, float32)",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the network runs")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
@@ -26,6 +28,9 @@ class Dust3rConfig(Settings):
         None, ge=32, description="pixels; None is what the checkpoint was trained at (512 or 224)"
     )
     neighbours: int = Field(4, ge=1, description="views each view chooses to be paired with")
+    min_share: float = Field(
+        0.5, ge=0, lt=1, description="no map where this share of the views or less can be placed"
+    )
     batch: int = Field(8, ge=1, description="images or pairs at once; halved where memory runs out")
     encoded_views: int = Field(
         64, ge=2, description="encoded images kept at a time (1.6 MB each at 512 x 384 in bfloat16)"

@@ -1,5 +1,6 @@
 """The network that the configuration asks for, loaded once a process."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Protocol
@@ -14,6 +15,9 @@ from reconx_ros.geometry.dust3r.config import Dust3rConfig
 from reconx_ros.geometry.dust3r.model import Architecture, PairOutput
 from reconx_ros.geometry.dust3r.package import PackageRunner
 from reconx_ros.geometry.dust3r.runner import PairRunner
+
+NATIVE_ONLY = ("precision", "batch", "encoded_views")
+"""Settings that the package does not know."""
 
 
 class PairPredictor(Protocol):
@@ -45,9 +49,23 @@ def load_predictor(config: Dust3rConfig) -> PairPredictor:
         raise GeometryError(f"geometry dust3r needs geometry.dust3r.weights: {HELP}")
     device = _device(config.device)
     if config.implementation == "package":
+        _say_what_is_not_used(config)
         return PackageRunner(config.weights, device, config.resolution)
     model = load_model(config.weights, config.resolution)
     return PairRunner(model, device, _dtype(config.precision, device), config.batch, config.encoded_views)
+
+
+def _say_what_is_not_used(config: Dust3rConfig) -> None:
+    """Warn of settings of the native network that somebody changed and the package does not know."""
+    defaults = Dust3rConfig.model_fields
+    changed = [name for name in NATIVE_ONLY if getattr(config, name) != defaults[name].default]
+    if changed:
+        named = ", ".join(f"geometry.dust3r.{name} = {getattr(config, name)}" for name in changed)
+        warnings.warn(
+            f"{named} is for implementation 'native': the dust3r package runs pair by pair in float32",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def _device(asked: str) -> torch.device:

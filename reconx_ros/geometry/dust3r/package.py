@@ -1,5 +1,6 @@
 """The `dust3r` package of the method's authors behind the interface of ``PairRunner``."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from reconx_ros.errors import GeometryError, MissingDependencyError
 from reconx_ros.geometry.dust3r.model import Architecture, PairOutput
+from reconx_ros.machine import ran_out_of_memory
 
 Floats = NDArray[np.float32]
 Pair = tuple[int, int]
@@ -43,17 +45,48 @@ class PackageRunner:
         self.place = f"{device.type}, dust3r package"
 
     def predict(self, images: Sequence[Floats], pairs: Sequence[Pair]) -> Iterator[tuple[Pair, PairOutput]]:
-        """Yield each of ``pairs`` with its prediction (``PairRunner.predict``)."""
+        """Yield each of ``pairs`` with its prediction (``PairRunner.predict``).
+
+        Where a pair does not fit the GPU, the network moves to the CPU for the rest of its life.
+
+        Raises:
+            GeometryError: a pair does not fit the memory of the CPU either.
+        """
         for pair in pairs:
+            yield pair, self._forward(images, pair)
+
+    def _forward(self, images: Sequence[Floats], pair: Pair) -> PairOutput:
+        try:
             with torch.inference_mode():
                 one, two = self._model(*(self._view(images[view], view) for view in pair))
-            yield (
-                pair,
-                PairOutput(
-                    (one["pts3d"][0].float().cpu(), two["pts3d_in_other_view"][0].float().cpu()),
-                    (one["conf"][0].float().cpu(), two["conf"][0].float().cpu()),
-                ),
+        except (torch.OutOfMemoryError, RuntimeError, MemoryError) as err:
+            if not ran_out_of_memory(err):
+                raise
+            reason = str(err).splitlines()[0][:120] if str(err) else type(err).__name__
+        else:
+            return PairOutput(
+                (one["pts3d"][0].float().cpu(), two["pts3d_in_other_view"][0].float().cpu()),
+                (one["conf"][0].float().cpu(), two["conf"][0].float().cpu()),
             )
+        self._to_cpu(reason)  # outside the handler, whose traceback holds the tensors
+        return self._forward(images, pair)
+
+    def _to_cpu(self, reason: str) -> None:
+        if self._device.type == "cpu":
+            raise GeometryError(
+                f"not even one pair of images fits the memory for DUSt3R ({reason}); close other programs, "
+                "or set a smaller geometry.dust3r.resolution"
+            )
+        self._device = torch.device("cpu")
+        self._model.to(self._device)
+        self.place = "cpu, dust3r package"
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        warnings.warn(
+            f"out of memory: {reason}; not one pair fits the GPU, so DUSt3R runs on the CPU",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
     def _view(self, image: Floats, index: int) -> dict[str, Any]:
         shape = torch.tensor([image.shape[1:]], dtype=torch.int32)

@@ -8,8 +8,9 @@ import numpy as np
 
 from reconx_ros.camera import Camera
 from reconx_ros.errors import GeometryError
+from reconx_ros.geometry.groups import groups
 from reconx_ros.geometry.poses.config import PosesConfig
-from reconx_ros.geometry.poses.pairs import Pair, groups
+from reconx_ros.geometry.poses.pairs import Pair
 from reconx_ros.geometry.poses.verify import Link
 
 if TYPE_CHECKING:

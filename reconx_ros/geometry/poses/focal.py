@@ -1,7 +1,8 @@
 """Few photos of unknown focal length: several first values are tried, the one that explains most is kept.
 
 Two or three photos hardly tell a long lens far away from a wide one nearby; from a wrong start the mapper
-ends in a wrong scene with few points.
+ends in a wrong scene with few points. Where EXIF data give one, the mapper keeps it in one more try, and
+only the last adjustment may change it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,15 +48,24 @@ def solve_with_focal_lengths(
     """
     fixed = [value == "calibrated" for value in worth]
     best = solve(cameras, camera_of, features, links, config, fixed)
-    if len(features) > FEW or "guessed" not in worth:
+    if len(features) > FEW:
+        return best
+    if "prior" in worth:
+        held = [value == "prior" for value in worth]
+        best = _better(best, solve(cameras, camera_of, features, links, config, fixed, held))
+    if "guessed" not in worth:
         return best
     for factor in FACTORS:
         trial = [_scaled(c, factor) if w == "guessed" else c for c, w in zip(cameras, worth, strict=True)]
         again = _verified(trial, camera_of, features, links, config)
-        scenes = solve(trial, camera_of, features, again, config, fixed)
-        if scenes and (not best or quality(scenes[0]) > quality(best[0])):
-            best = scenes
+        best = _better(best, solve(trial, camera_of, features, again, config, fixed))
     return best
+
+
+def _better(
+    best: "list[pycolmap.Reconstruction]", scenes: "list[pycolmap.Reconstruction]"
+) -> "list[pycolmap.Reconstruction]":
+    return scenes if scenes and (not best or quality(scenes[0]) > quality(best[0])) else best
 
 
 def _scaled(camera: "pycolmap.Camera", factor: float) -> "pycolmap.Camera":

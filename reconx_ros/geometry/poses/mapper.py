@@ -34,6 +34,7 @@ def solve(
     links: Mapping[tuple[int, int], Link],
     config: PosesConfig,
     fixed: Sequence[bool],
+    held: Sequence[bool] = (),
 ) -> "list[pycolmap.Reconstruction]":
     """Return the scenes that could be solved, most photos first; the image named '3' is photo 3.
 
@@ -44,6 +45,7 @@ def solve(
         links: of photos (i, j), i < j.
         config: thresholds.
         fixed: whether the intrinsics of each of ``cameras`` are known and stay.
+        held: whether those of each stay until the last adjustment; of none by default.
     """
     import pycolmap  # noqa: PLC0415 - loads with the room in use
 
@@ -59,13 +61,14 @@ def solve(
         database.write_matches(photos[first], photos[second], link.matches.astype(np.uint32))
         database.write_two_view_geometry(photos[first], photos[second], link.geometry)
     options = _options(config, len(features))
-    options.constant_cameras = {camera for camera, known in zip(ids, fixed, strict=True) if known}
+    known = {camera for camera, stays in zip(ids, fixed, strict=True) if stays}
+    options.constant_cameras = known | {c for c, stays in zip(ids, held, strict=False) if stays}
     options.mapper.constant_cameras = options.constant_cameras
     manager = pycolmap.ReconstructionManager()
     pycolmap.IncrementalPipeline(options, database, manager).run()
     scenes = [manager.get(i) for i in range(manager.size())]
     for scene in scenes:
-        _polish(scene, options.constant_cameras, options.ba_refine_extra_params)
+        _polish(scene, known, options.ba_refine_extra_params)
     return sorted(scenes, key=quality, reverse=True)
 
 

@@ -1,6 +1,6 @@
-"""Which photos to match, and what the verified matches connect."""
+"""Which photos to match."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 from reconx_ros.geometry.poses.config import PosesConfig
@@ -31,21 +31,3 @@ def candidate_pairs(features: Sequence[Features], config: PosesConfig) -> list[P
         likely = sorted((pair for pair in others if shared[pair]), key=lambda pair: (-shared[pair], pair))
         pairs |= set(likely[: config.neighbours])
     return sorted(pairs)
-
-
-def groups(count: int, pairs: Iterable[Pair]) -> list[list[int]]:
-    """Return the connected groups of ``count`` photos, largest first, each in ascending order."""
-    root = list(range(count))
-
-    def find(i: int) -> int:
-        while root[i] != i:
-            root[i] = root[root[i]]
-            i = root[i]
-        return i
-
-    for first, second in pairs:
-        root[max(find(first), find(second))] = min(find(first), find(second))
-    members: dict[int, list[int]] = {}
-    for i in range(count):
-        members.setdefault(find(i), []).append(i)
-    return sorted(members.values(), key=lambda group: (-len(group), group))

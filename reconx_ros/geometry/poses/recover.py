@@ -15,7 +15,7 @@ from reconx_ros.geometry.poses.config import PosesConfig
 from reconx_ros.geometry.poses.focal import solve_with_focal_lengths
 from reconx_ros.geometry.poses.pairs import Pair, candidate_pairs
 from reconx_ros.geometry.poses.verify import Link, verify
-from reconx_ros.geometry.poses.world import depth_range, settle
+from reconx_ros.geometry.poses.world import depth_range, measured_scale, settle
 from reconx_ros.geometry.sparse.features import Features, extract_features
 from reconx_ros.geometry.sparse.matching import match
 from reconx_ros.geometry.validate import check_keyframe
@@ -52,7 +52,8 @@ def recover_poses(keyframes: Sequence[Keyframe], config: PosesConfig, progress: 
 
     SIFT features, matched and verified pair by pair, go through COLMAP's incremental mapper. Focal
     lengths are refined unless they are calibrated, radial distortion where there are photos enough to
-    tell it. The world has no unit: z is up and the scene about ``NOMINAL_DEPTH`` away.
+    tell it. z is up. The world is in metres where keyframes have depth that fits the solution; else it
+    has no unit, the scene is about ``NOMINAL_DEPTH`` away, and depth is left out.
 
     Args:
         keyframes: the photos; wider ones are reduced to ``config.image_width``. Poses are not used.
@@ -81,8 +82,12 @@ def recover_poses(keyframes: Sequence[Keyframe], config: PosesConfig, progress: 
     check_solved(names, links, scenes, config)
     scene = scenes[0]
     check_scene(names, scene, {i: views[i].camera for i in range(len(views))})
-    settle(scene)
-    return _posed(views, scene, links, len(scenes))
+    depths = {i: view.depth for i, view in enumerate(views) if view.depth is not None}
+    scale = measured_scale(scene, depths)
+    settle(scene, scale)
+    if scale is None:
+        views = [replace(view, depth=None) for view in views]
+    return _posed(views, scene, links, len(scenes), metric=scale is not None)
 
 
 def _cameras(views: Sequence[Keyframe]) -> tuple[list["pycolmap.Camera"], list[Intrinsics], list[int]]:
@@ -153,7 +158,11 @@ def _stop_if_cancelled(progress: Progress) -> None:
 
 
 def _posed(
-    views: Sequence[Keyframe], scene: "pycolmap.Reconstruction", links: Mapping[Pair, Link], parts: int
+    views: Sequence[Keyframe],
+    scene: "pycolmap.Reconstruction",
+    links: Mapping[Pair, Link],
+    parts: int,
+    metric: bool,
 ) -> PosedViews:
     images = {int(scene.image(i).name): scene.image(i) for i in scene.reg_image_ids()}
     chosen = sorted(images)
@@ -176,7 +185,7 @@ def _posed(
         ],
     }
     keyframes = tuple(_view(views[i], images[i], scene) for i in chosen)
-    return PosedViews(keyframes, False, {"poses": figures, "warnings": warnings})
+    return PosedViews(keyframes, metric, {"poses": figures, "warnings": warnings})
 
 
 def _view(view: Keyframe, image: "pycolmap.Image", scene: "pycolmap.Reconstruction") -> Keyframe:

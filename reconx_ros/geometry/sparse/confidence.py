@@ -51,13 +51,6 @@ def observation_confidence(
     return np.asarray(1 + present * RHO**2 / relative, dtype=np.float32)
 
 
-def reprojection_errors(
-    points: SparsePoints, cameras: Sequence[Camera], features: Sequence[Features]
-) -> Array:
-    """Return the distance in pixels between each observation and its point: [M]."""
-    return np.asarray(np.linalg.norm(_linearised(points, cameras, features)[0], axis=1))
-
-
 def _linearised(
     points: SparsePoints, cameras: Sequence[Camera], features: Sequence[Features]
 ) -> tuple[Array, Array]:

@@ -113,7 +113,7 @@ def _pointmap(
     column, row = np.clip(pixels, 0, [width - 1, height - 1]).T
     points[row, column] = found.points[found.observations[rows, 0]]
     values[row, column] = confidence[rows]
-    return PointMap(points, np.full_like(points, np.nan), values)
+    return PointMap(points, np.full_like(points, np.nan), values, shared=True)
 
 
 def _nothing(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from reconx_ros.errors import GeometryError
 from reconx_ros.geometry.config import PlaneSweepConfig
 from reconx_ros.geometry.stereo.winner import Winner
+from reconx_ros.machine import ran_out_of_memory
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +42,11 @@ def match_on_cuda(
 
     try:
         return match(image, others, transfers, planes, config, "cuda")
-    except torch.OutOfMemoryError as err:
-        _log.warning("stereo ran out of GPU memory and goes on on the CPU: %s", str(err).splitlines()[0])
-        torch.cuda.empty_cache()
-        return None
+    except (torch.OutOfMemoryError, RuntimeError, MemoryError) as err:
+        if not ran_out_of_memory(err):
+            raise
+        reason = str(err).splitlines()[0] if str(err) else type(err).__name__
+    # Outside the handler, whose traceback holds the tensors.
+    _log.warning("stereo ran out of GPU memory and goes on on the CPU: %s", reason)
+    torch.cuda.empty_cache()
+    return None

@@ -1,9 +1,9 @@
 """Sparse matches between posed views: how deep the scene is, who sees what, and whether poses fit.
 
 SIFT features (plain ones: with the RootSIFT of ``geometry.sparse`` refined poses came out a little worse
-on a real recording) are matched between two views; matches that lie on each other's epipolar line are
-triangulated. Matches that agree among themselves but not with the known cameras say that a pose or
-the intrinsics are wrong.
+on a real recording, with its precise upscale depth did) are matched between two views; matches that lie on
+each other's epipolar line are triangulated. Matches that agree among themselves but not with the known
+cameras say that a pose or the intrinsics are wrong.
 """
 
 from dataclasses import dataclass

@@ -49,8 +49,9 @@ class PlaneSweepGeometry:
 
         Raises:
             GeometryError: without ``only``: no view has a neighbour that shows the same surface from
-                another place, poses and intrinsics do not fit the images, or there is nothing in them
-                to match. A pose is not a rotation, or sizes disagree.
+                another place, poses and intrinsics do not fit the images, a focal length is clearly wrong,
+                or there is nothing in them to match. With ``only`` nothing is known then, and ``notes`` say
+                why. A pose is not a rotation, or sizes disagree.
         """
         views = [replace(keyframe, depth=None) for keyframe in keyframes]
         for view in views:
@@ -61,14 +62,28 @@ class PlaneSweepGeometry:
         around = {index: self._survey.around(index).neighbours for index in wanted}
         if only is None and not any(around.values()):
             raise GeometryError(self._survey.why_nothing())
+        wrong = self._survey.wrong_focal()
+        if wrong is not None and only is None:
+            raise GeometryError(wrong)
+        if wrong is not None:
+            return self._nothing(wanted, wrong)
         done = self._match_all(views, wanted, around, progress)
         pointmaps = [self._pointmap(views, index, around[index]) for index in done]
         if only is None and len(done) == len(views) and not any(p.known.any() for p in pointmaps):
-            raise GeometryError(
-                f"nothing in {len(views)} keyframes could be matched: the images show no texture, or what "
-                "they show moved between them; stereo needs a textured scene that stands still"
-            )
-        return GeometryEstimate(tuple(views[i] for i in done), tuple(pointmaps), self._metric)
+            raise GeometryError(self._survey.doubtful_focal() or _no_texture(len(views)))
+        return GeometryEstimate(
+            tuple(views[i] for i in done),
+            tuple(pointmaps),
+            self._metric,
+            {views[i].name: why for i in done if (why := self._survey.why_excluded(i)) is not None},
+            tuple(self._survey.notes()),
+        )
+
+    def _nothing(self, wanted: Sequence[int], why: str) -> GeometryEstimate:
+        """Return an estimate that knows nothing."""
+        views = tuple(self._survey.views[index] for index in wanted)
+        unknown = tuple(PointMap.unknown(view.camera) for view in views)
+        return GeometryEstimate(views, unknown, self._metric, notes=(why,))
 
     def _match_all(
         self,
@@ -110,8 +125,18 @@ class PlaneSweepGeometry:
             return PointMap.unknown(views[index].camera)
         maps = (self._known.get(view_key(views[i])) for i in neighbours)
         others = [other for other in maps if other is not None]
-        return make_pointmap(depth_map, others, views[index].camera, self._config.least_probability)
+        least, bias = self._config.least_probability, self._survey.focal_bias(index)
+        return make_pointmap(
+            depth_map, others, views[index].camera, least, bias, self._survey.pose_translation
+        )
 
 
 def _note(neighbours: int) -> str:
     return f"matched with {neighbours} views" if neighbours else "no view to match with"
+
+
+def _no_texture(keyframes: int) -> str:
+    return (
+        f"nothing in {keyframes} keyframes could be matched: the images show no texture, or what "
+        "they show moved between them; stereo needs a textured scene that stands still"
+    )

@@ -1,14 +1,16 @@
 """What is found out about all views before any depth: neighbours, depth ranges, poses that do not fit."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from reconx_ros.camera import Camera
 from reconx_ros.geometry.config import PlaneSweepConfig
-from reconx_ros.geometry.stereo.bundle import PosePrior, Star, adjust
+from reconx_ros.geometry.stereo.bundle import Bundle, PosePrior
 from reconx_ros.geometry.stereo.features import (
     Features,
     PairPoints,
@@ -18,7 +20,9 @@ from reconx_ros.geometry.stereo.features import (
     match,
     near_enough,
 )
+from reconx_ros.geometry.stereo.focal import FocalEvidence, Verdict, fit_focals, intrinsics_of
 from reconx_ros.geometry.stereo.neighbours import candidates, depth_range, rank
+from reconx_ros.geometry.stereo.reprojection import Star
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.scale import scene_depth
 
@@ -28,6 +32,14 @@ Key = tuple[str, bytes]
 
 FEATURES = 250
 """Features a view, those with the most matches, that adjust the poses."""
+
+DOUBTFUL = 0.02
+"""Relative error of a focal length, beyond doubt, from which it is said."""
+
+STRAIN = 2.0
+"""Deviations, as configured, that poses may move (root mean square) before it is said."""
+
+Array = NDArray[np.float64]
 
 
 def view_key(keyframe: Keyframe) -> Key:
@@ -68,6 +80,9 @@ class Survey:
         self._matches: dict[tuple[int, int], tuple[Rows, Rows]] = {}
         self._around: dict[int, Surroundings] = {}
         self._misfits: dict[tuple[int, int], str] = {}
+        self._given: dict[str, Array] = {}
+        self._focal = FocalEvidence()
+        self._strain = 0.0
         self.views: list[Keyframe] = []
 
     def begin(self, keyframes: Sequence[Keyframe], free: Sequence[int]) -> None:
@@ -80,6 +95,10 @@ class Survey:
         names = {keyframe.name for keyframe in keyframes}
         self._features = {name: value for name, value in self._features.items() if name in names}
         self._candidates, self._matches, self._around, self._misfits = {}, {}, {}, {}
+        self._given = {name: value for name, value in self._given.items() if name in names}
+        for index in free:
+            self._given.pop(keyframes[index].name, None)
+        self._focal.keep(names)
         self._refine(free)
 
     def around(self, index: int) -> Surroundings:
@@ -105,19 +124,79 @@ class Survey:
             f"moved {2 * reach:.3g}); stereo needs views that overlap and whose positions differ"
         )
 
+    def why_excluded(self, index: int) -> str | None:
+        """Return one line that says why a view serves for nothing: its pose or intrinsics do not fit."""
+        if self.around(index).neighbours:
+            return None
+        return next((line for pair, line in self._misfits.items() if index in pair), None)
+
+    def wrong_focal(self) -> str | None:
+        """Return one line that says which focal length is clearly wrong, if one is."""
+        return self._focal_line(lambda verdict: verdict.wrong)
+
+    def doubtful_focal(self) -> str | None:
+        """Return one line that says which focal length is wrong enough to lower confidence, if one is."""
+        return self._focal_line(lambda verdict: verdict.bias > DOUBTFUL)
+
+    def _focal_line(self, chosen: Callable[[Verdict], bool]) -> str | None:
+        verdicts = ((view.camera, self._verdict(view.camera)) for view in self.views if view.posed)
+        lines = (v.told(float(camera.intrinsics[0, 0])) for camera, v in verdicts if chosen(v))
+        return next(lines, None)
+
+    def focal_bias(self, index: int) -> float:
+        """Return the relative error of depth that focal lengths cause in a view, beyond doubt."""
+        views = (index, *self.around(index).neighbours)
+        return max(self._verdict(self.views[view].camera).bias for view in views)
+
+    @property
+    def pose_translation(self) -> float:
+        """Standard deviation of the position of a view in world units: 0 where poses are exact."""
+        return 0.0 if self._poses_exact else self._config.pose_translation * self._typical
+
+    @property
+    def _poses_exact(self) -> bool:
+        return self._exact or self._config.pose_rotation == 0 or self._config.pose_translation == 0
+
+    def notes(self) -> list[str]:
+        """Return what the user should know about poses and focal lengths, one line each."""
+        doubt = self.doubtful_focal()
+        lines = [] if doubt is None else [doubt]
+        if self._strain <= STRAIN:
+            return lines
+        return [
+            *lines,
+            f"poses had to move by {self._strain:.1f} times what geometry.plane_sweep.pose_rotation "
+            f"({self._config.pose_rotation:g} degrees) and pose_translation "
+            f"({self._config.pose_translation:g} of the depth) say, to fit the images: odometry drifts or "
+            "the calibration is off; depth may be bent",
+        ]
+
+    def _verdict(self, camera: Camera) -> Verdict:
+        return self._focal.verdict(intrinsics_of(camera))
+
     def _refine(self, free: Sequence[int]) -> None:
-        """Make the poses of the views in ``free`` fit the matches."""
-        config = self._config
-        if self._exact or config.pose_rotation == 0 or config.pose_translation == 0:
+        """Make the poses of the views in ``free`` fit the matches, once these have judged focal lengths."""
+        config, self._strain = self._config, 0.0
+        if self._poses_exact:
             return
         posed = [index for index in free if self.views[index].posed]
-        cameras = adjust(
-            [view.camera for view in self.views],
-            [self._star(index).strongest(FEATURES) for index in posed],
-            posed,
-            PosePrior(np.deg2rad(config.pose_rotation), config.pose_translation * self._typical),
-        )
+        stars = [self._star(index).strongest(FEATURES) for index in posed]
+        prior = PosePrior(np.deg2rad(config.pose_rotation), self.pose_translation)
+        given = [self._as_given(index) for index in range(len(self.views))]
+        self._focal.note([self.views[index].name for index in posed], fit_focals(given, stars, prior))
+        bundle = Bundle([view.camera for view in self.views], stars, posed, prior)
+        cameras = bundle.adjust()
+        self._strain = bundle.strain
+        for index in posed:
+            refined_from_world = cameras[index].camera_from_world
+            self._given[self.views[index].name] = refined_from_world @ given[index].world_from_camera
         self.views = [replace(v, camera=c) for v, c in zip(self.views, cameras, strict=True)]
+
+    def _as_given(self, index: int) -> Camera:
+        """Return the camera of a view with the pose it once came with, moved as the view since."""
+        view = self.views[index]
+        camera = view.camera
+        return camera.moved(camera.world_from_camera @ self._given.get(view.name, np.eye(4)))
 
     def _star(self, index: int) -> Star:
         """Return the features of a view with their matches in its first candidates."""

@@ -1,11 +1,10 @@
 """Synthetic pairs: exact pointmaps of a simulated room, and what can be wrong with them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
@@ -18,12 +17,8 @@ WIDTH, HEIGHT = 96, 72
 
 
 @pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """One thread an operation: on a busy machine threads wait for each other longer than they work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def one_thread(one_torch_thread: None) -> None:
+    """Every test of this room has it."""
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from reconx_ros.geometry.align.config import AlignmentConfig
 from reconx_ros.geometry.align.focal import estimate_focal
 from reconx_ros.geometry.align.normal_equations import Columns
 from reconx_ros.geometry.align.observations import observe
-from reconx_ros.geometry.align.pairs import PairPointMaps, components
+from reconx_ros.geometry.align.pairs import PairPointMaps
 from reconx_ros.geometry.align.priors import pose_error, prior_terms, priors_of
 from reconx_ros.geometry.align.rotations import inverses, moved
 from reconx_ros.geometry.align.similarity import (
@@ -167,6 +167,10 @@ def test_where_covariances_come_from(walk: Sequence[Keyframe]) -> None:
         [0.0104, 0.003, 0.000873], rel=1e-2
     )
     assert np.sqrt(np.diag(priors.covariance[1])) == pytest.approx([0.3] * 3 + [np.deg2rad(2)] * 3)
+    assert priors.focal_deviation.tolist() == [0, 0, 0]
+    lenses = [replace(walk[0], intrinsics=worth) for worth in ("calibrated", "prior", "guessed")]
+    config = AlignmentConfig(focal_deviation=0.01, estimated_focal_deviation=0.1)
+    assert priors_of(lenses, config).focal_deviation.tolist() == [0.01, 0.1, 0.1]
     assert priors_of(views, AlignmentConfig(poses="hard")).hard.tolist() == [True, True, False]
     assert not priors_of(views, AlignmentConfig(poses="free")).known.any()
 
@@ -203,8 +207,3 @@ def test_observations_are_the_pixels_of_the_lattice(
     assert np.allclose(
         (seen.rays[0, used] * seen.points[0, used, 2:]).numpy(), seen.points[0, used].numpy(), atol=1e-5
     )
-
-
-def test_components(predicted: Callable[..., list[PairPointMaps]], walk: Sequence[Keyframe]) -> None:
-    pairs = predicted(walk, [(0, 1), (3, 1), (4, 5)])
-    assert components(pairs, 7) == [[0, 1, 3], [4, 5], [2], [6]]

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reconx_ros.errors import GeometryError, MissingDependencyError
+from reconx_ros.geometry.dust3r.config import Dust3rConfig
+from reconx_ros.geometry.dust3r.load import load_predictor
 from reconx_ros.geometry.dust3r.model import Dust3r, Encoded, PairOutput
 from reconx_ros.geometry.dust3r.package import PackageRunner
 from reconx_ros.geometry.dust3r.runner import PairRunner
@@ -170,20 +172,54 @@ class Published(torch.nn.Module):
             raise OSError("no such file")
         return Published(Published.native)
 
+    fits = True
+
+    def to(self, device: torch.device) -> "Published":
+        self.fits = True
+        return super().to(device)
+
     def forward(self, one: dict[str, Any], two: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        if not self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
         output = self.model(self.model.encode(one["img"]), self.model.encode(two["img"]))
         first = {"pts3d": output.points[0], "conf": output.confidence[0]}
         return first, {"pts3d_in_other_view": output.points[1], "conf": output.confidence[1]}
 
 
-def test_the_package_answers_like_the_native_network(
-    tiny: Callable[..., Dust3r], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def published(tiny: Callable[..., Dust3r], monkeypatch: pytest.MonkeyPatch) -> type[Published]:
+    """The package installed, with the native network in it."""
     module = types.ModuleType("dust3r.model")
     module.AsymmetricCroCo3DStereo = Published  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "dust3r", types.ModuleType("dust3r"))
     monkeypatch.setitem(sys.modules, "dust3r.model", module)
     Published.native = tiny("linear")
+    return Published
+
+
+def test_the_package_without_memory_goes_to_the_cpu_then_gives_up(published: type[Published]) -> None:
+    packaged, (image,) = PackageRunner("tiny", CPU, None), pictures((32, 32))
+    packaged._model.fits = False
+    with pytest.raises(GeometryError, match=r"not even one pair .* \(CUDA out of memory"):
+        list(packaged.predict([image, image], [(0, 1)]))
+    packaged._device = torch.device("meta")  # stands for a GPU: nothing is computed there
+    with pytest.warns(RuntimeWarning, match="not one pair fits the GPU, so DUSt3R runs on the CPU"):
+        ((pair, _),) = packaged.predict([image, image], [(0, 1)])
+    assert pair == (0, 1)
+    assert packaged.place == "cpu, dust3r package"
+
+
+def test_settings_that_the_package_does_not_know_are_said(published: type[Published]) -> None:
+    load_predictor.cache_clear()
+    config = Dust3rConfig(weights="tiny", implementation="package", device="cpu", batch=2)
+    with pytest.warns(RuntimeWarning, match=r"geometry\.dust3r\.batch = 2 is for implementation 'native'"):
+        assert load_predictor(config).place == "cpu, dust3r package"
+    load_predictor.cache_clear()
+
+
+def test_the_package_answers_like_the_native_network(
+    tiny: Callable[..., Dust3r], published: type[Published]
+) -> None:
     packaged = PackageRunner("tiny", CPU, None)
     assert packaged.architecture.resolution == 64
     assert packaged.architecture.head == "linear"

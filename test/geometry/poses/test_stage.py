@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from reconx_ros.camera import Camera
 from reconx_ros.config import load_config
+from reconx_ros.geometry.choose import choose_method
 from reconx_ros.geometry.poses.stage import with_poses
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.pipeline import reconstruct_keyframes
@@ -38,11 +40,34 @@ def test_posed_keyframes_are_left_alone(room_views: list[Keyframe]) -> None:
     assert "poses" not in watch.seconds
 
 
-def test_rooms_that_find_cameras_themselves_get_the_photos(room_views: list[Keyframe]) -> None:
-    config = load_config("fast", None, {"geometry": {"method": "dust3r"}})
+@pytest.mark.parametrize(
+    "geometry", [{"method": "dust3r"}, {"method": "auto", "dust3r": {"weights": "/w.safetensors"}}]
+)
+def test_rooms_that_find_cameras_themselves_get_the_photos(
+    room_views: list[Keyframe], geometry: dict[str, object]
+) -> None:
+    config = load_config("fast", None, {"geometry": geometry})
     posed = with_poses(without_poses(room_views), config, False, Silent(), Stopwatch())
     assert [k.camera.width for k in posed.keyframes] == [320] * 4
     assert not any(k.posed for k in posed.keyframes)
+    assert choose_method(config.geometry, posed.keyframes)[0] == "dust3r"
+    assert posed.report == {}
+    recorded = with_poses(without_poses(room_views), config, True, Silent(), Stopwatch())
+    assert not recorded.metric
+    (warning,) = recorded.report["warnings"]
+    assert "none of 4 keyframes has a pose" in warning
+    assert "cameras will be found with the geometry" in warning
+
+
+def test_depth_without_poses_gets_cameras_and_metres_before_auto_chooses(
+    room_views: list[Keyframe],
+) -> None:
+    geometry = {"dust3r": {"weights": "/w.safetensors"}, "poses": {"max_features": 1500}}
+    config = load_config("fast", None, {"geometry": geometry})
+    views = [replace(v, depth=k.depth) for v, k in zip(without_poses(room_views), room_views, strict=True)]
+    posed = with_poses(views, config, True, Silent(), Stopwatch())
+    assert posed.metric
+    assert choose_method(config.geometry, posed.keyframes)[0] == "rgbd"
 
 
 def test_photos_become_a_map_of_unknown_scale(room_views: list[Keyframe]) -> None:

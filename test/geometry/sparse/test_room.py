@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -78,6 +79,55 @@ def test_a_view_without_pose_or_with_a_wrong_one_gets_no_points(
     assert known[0] > 100
 
 
+def test_what_moves_between_the_views_gets_no_points_and_the_rest_keeps_its_own(
+    room_views: list[Keyframe],
+) -> None:
+    """A patterned shirt is elsewhere in each picture, off the epipolar lines of where it was."""
+    noise = np.random.default_rng(0).integers(0, 255, (20, 16, 3), dtype=np.uint8)
+    shirt = cv2.resize(noise, (96, 120), interpolation=cv2.INTER_CUBIC)
+    views, places = [], []
+    for view, (x, y) in zip(room_views, [(150, 60), (175, 130), (130, 90), (165, 40)], strict=True):
+        image, place = view.image.copy(), np.s_[y : y + 120, x : x + 96]
+        image[place] = shirt
+        views.append(replace(view, image=image, depth=None))
+        places.append(place)
+    still = ROOM.estimate(without_depth(room_views), Silent())
+    for pointmap, alone, place in zip(
+        ROOM.estimate(views, Silent()).pointmaps, still.pointmaps, places, strict=True
+    ):
+        inside = np.zeros(pointmap.known.shape, bool)
+        inside[place] = True
+        assert alone.known[inside].sum() > 50
+        assert pointmap.known[inside].sum() <= 3
+        assert pointmap.known[~inside].sum() > 0.85 * alone.known[~inside].sum()
+
+
+@pytest.mark.parametrize("factor", [1.3, 1.1, 0.75])
+def test_a_wrong_calibration_gives_no_confident_point(room_views: list[Keyframe], factor: float) -> None:
+    def zoomed(view: Keyframe) -> Keyframe:
+        intrinsics = view.camera.intrinsics.copy()
+        intrinsics[[0, 1], [0, 1]] *= factor
+        return replace(view, camera=replace(view.camera, intrinsics=intrinsics))
+
+    right, _ = relative_errors(ROOM.estimate(without_depth(room_views), Silent()), room_views)
+    views = [zoomed(view) for view in room_views]
+    wrong, _ = relative_errors(ROOM.estimate(without_depth(views), Silent()), views)
+    assert np.median(right) > 1.6
+    assert np.median(wrong) < 1.3
+    assert (right > 2).sum() > 50
+    assert (wrong > 2).sum() <= 2
+
+
+def test_views_of_several_sizes_go_together(room_views: list[Keyframe]) -> None:
+    views = [room_views[0], reduce(room_views[1], 320), *room_views[2:]]
+    estimate = ROOM.estimate(without_depth(views), Silent())
+    assert estimate.pointmaps[1].known.shape == (240, 320)
+    _, errors = relative_errors(estimate, views)
+    assert estimate.pointmaps[1].known.sum() > 500
+    assert np.median(errors) < 0.004
+    assert np.mean(errors < 0.05) > 0.93
+
+
 @pytest.mark.parametrize("case", ["identical", "blank", "turned", "single"])
 def test_views_that_cannot_be_triangulated_are_one_clear_error(
     room_views: list[Keyframe], case: str
@@ -111,3 +161,22 @@ def test_photos_of_unknown_scale_give_a_cloud_within_the_published_depth_range(
     inside = (depth > 0.8 * 17.7) & (depth < 1.2 * 78.3)  # near and far of transforms.json
     assert np.mean(inside) > 0.85
     assert np.mean(inside[sure]) > 0.95
+
+
+def test_the_views_of_a_track_do_not_add_up_their_common_confidence(room_views: list[Keyframe]) -> None:
+    estimate = ROOM.estimate(without_depth(room_views), Silent())
+    cloud = fuse(estimate, FusionConfig(voxel_size=0.001))  # hardly ever two tracks in a voxel
+    seen = {
+        tuple(point): confidence
+        for pointmap in estimate.pointmaps
+        for point, confidence in zip(
+            pointmap.points[pointmap.known], pointmap.confidence[pointmap.known], strict=True
+        )
+    }
+    tracks = [(row, seen[tuple(point)]) for row, point in enumerate(cloud.points) if tuple(point) in seen]
+    rows = np.array([row for row, _ in tracks])
+    own = np.array([confidence for _, confidence in tracks])
+    several = cloud.views[rows] > 1
+    assert several.sum() > 50
+    # C differs a little from view to view of a track; summed up, C - 1 would be twice as much and more
+    np.testing.assert_allclose(cloud.confidence[rows][several], own[several], rtol=0.06)

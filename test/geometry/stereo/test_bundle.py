@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from reconx_ros.camera import Camera
-from reconx_ros.geometry.stereo.bundle import PosePrior, Star, adjust
+from reconx_ros.geometry.stereo.bundle import Bundle, PosePrior
+from reconx_ros.geometry.stereo.reprojection import Star
 from test.geometry.stereo.conftest import look_from
 
 
@@ -47,7 +48,7 @@ def test_rough_poses_come_back_in_spite_of_wrong_matches() -> None:
         pose[:3, 3] += rng.normal(0, 0.02, 3)
         rough.append(replace(camera, world_from_camera=pose))
     prior = PosePrior(np.deg2rad(0.3), 0.02)
-    moved = adjust(rough, stars_of(truth, points, wrong=0.1), range(5), prior)
+    moved = Bundle(rough, stars_of(truth, points, wrong=0.1), range(5), prior).adjust()
     before, after = errors(rough, truth), errors(moved, truth)
     assert after[:, 0].mean() < 0.25 * before[:, 0].mean()
     assert after[:, 1].mean() < 0.1 * before[:, 1].mean()
@@ -56,7 +57,7 @@ def test_rough_poses_come_back_in_spite_of_wrong_matches() -> None:
 def test_views_that_are_not_free_stay_and_exact_ones_hardly_move() -> None:
     truth = [look_from((0.2 * i, 0.1 * (i % 2), 0)) for i in range(4)]
     points = np.random.default_rng(3).uniform([-1, -1, 2], [1, 1, 4], (100, 3))
-    moved = adjust(truth, stars_of(truth, points, wrong=0), [3], PosePrior(0.01, 0.02))
+    moved = Bundle(truth, stars_of(truth, points, wrong=0), [3], PosePrior(0.01, 0.02)).adjust()
     assert all(a is b for a, b in zip(moved[:3], truth[:3], strict=True))
     np.testing.assert_allclose(moved[3].world_from_camera, truth[3].world_from_camera, atol=1e-6)
 
@@ -64,4 +65,4 @@ def test_views_that_are_not_free_stay_and_exact_ones_hardly_move() -> None:
 def test_without_matches_nothing_happens() -> None:
     cameras = [look_from((0, 0, 0)), look_from((1, 0, 0))]
     empty = Star(0, (1,), np.empty((0, 2)), np.empty((0, 1, 2)))
-    assert adjust(cameras, [empty], [0, 1], PosePrior(0.01, 0.01)) == cameras
+    assert Bundle(cameras, [empty], [0, 1], PosePrior(0.01, 0.01)).fit_focal({0: 0, 1: 0}) == {}

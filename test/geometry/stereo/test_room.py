@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
 from reconx_ros.errors import GeometryError
-from reconx_ros.geometry.config import PlaneSweepConfig
+from reconx_ros.geometry.config import FusionConfig, PlaneSweepConfig
+from reconx_ros.geometry.fusion import CloudFusion, fuse
 from reconx_ros.geometry.protocol import PointMap
 from reconx_ros.geometry.stereo.room import PlaneSweepGeometry
+from reconx_ros.geometry.voxels import voxel_keys
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.progress import Silent
 
@@ -97,6 +99,9 @@ def test_a_wrong_focal_length_or_a_flipped_camera_is_named(room: Make, camera_at
     views[1] = replace(views[1], camera=camera.moved(camera.world_from_camera @ flip))
     estimate = PlaneSweepGeometry(PlaneSweepConfig()).estimate(views, Silent())
     assert not estimate.pointmaps[1].known.any()
+    assert set(estimate.excluded) == {"1"}
+    assert "which way up" in estimate.warnings(views)[0]
+    assert [view.name for view in estimate.usable().keyframes] == ["0", "2", "3"]
     for i in (0, 2, 3):  # the others go on without it
         assert np.median(errors(views[i], estimate.pointmaps[i])) < 0.02
     with pytest.raises(GeometryError, match="keyframes 0 and 1: matches do not fit"):
@@ -107,7 +112,8 @@ def test_a_wrong_focal_length_or_a_flipped_camera_is_named(room: Make, camera_at
         PlaneSweepGeometry(PlaneSweepConfig()).estimate(twice, Silent())
 
 
-def test_what_moved_between_the_views_is_not_confidently_wrong(room: Make, camera_at: Make) -> None:
+def walked_by(room: Make, camera_at: Make) -> list[Keyframe]:
+    """Views of a wall 2 m away; somebody is elsewhere before it in each."""
     views = [room().view(camera_at(place), str(i)) for i, place in enumerate(PLACES)]
     rng = np.random.default_rng(0)
     person = np.kron(rng.integers(0, 255, (20, 10, 3)), np.ones((4, 4, 1))).astype(np.uint8)
@@ -116,11 +122,50 @@ def test_what_moved_between_the_views_is_not_confidently_wrong(room: Make, camer
         image = view.image.copy()
         image[60:140, 40 * i + 20 : 40 * i + 60] = person
         walked.append(replace(view, image=image))
-    estimate = PlaneSweepGeometry(PlaneSweepConfig()).estimate(walked, Silent())
+    return walked
+
+
+def test_what_moved_between_the_views_is_not_confidently_wrong(room: Make, camera_at: Make) -> None:
+    views = walked_by(room, camera_at)
+    estimate = PlaneSweepGeometry(PlaneSweepConfig()).estimate(views, Silent())
     for view, pointmap in zip(views, estimate.pointmaps, strict=True):
         error = errors(view, pointmap)
         assert len(error) > 0.4 * view.depth.size
         assert (error > 0.1).mean() < 0.03
+
+
+def test_a_planted_floater_is_seen_through_and_removed(room: Make, camera_at: Make) -> None:
+    views = [room(0.3).view(camera_at(place), str(i)) for i, place in enumerate(PLACES)]
+    estimate = PlaneSweepGeometry(PlaneSweepConfig()).estimate(views, Silent())
+    for far, gone in ((0.5, 1.0), (0.9, 1.0), (0.97, 0.1)):  # the last is within what stereo may err
+        keyframe, pointmap = estimate.keyframes[1], estimate.pointmaps[1]
+        points, confidence = pointmap.points.copy(), pointmap.confidence.copy()
+        patch = (slice(60, 100), slice(90, 140))
+        points[patch] = keyframe.camera.centre + far * (points[patch] - keyframe.camera.centre)
+        confidence[patch] = 20
+        planted = replace(pointmap, points=points, confidence=confidence)
+        maps = (estimate.pointmaps[0], planted, *estimate.pointmaps[2:])
+        both = [CloudFusion(FusionConfig()), CloudFusion(FusionConfig())]
+        for fusion, those in zip(both, (estimate.pointmaps, maps), strict=True):
+            for view, one in zip(estimate.keyframes, those, strict=True):
+                fusion.merge(view, one)
+        fusion, right = both[1], set(voxel_keys(both[0].cloud().points, 0.02).tolist())
+        floats = set(voxel_keys(fusion.cloud().points, 0.02).tolist()) - right
+        assert len(floats) > 100
+        for view, one in zip(estimate.keyframes, maps, strict=True):
+            fusion.carve(view, one)
+        left = floats & set(voxel_keys(fusion.cloud().points, 0.02).tolist())
+        removed = 1 - len(left) / len(floats)
+        assert removed == 1 if gone == 1 else removed < gone
+
+
+def test_somebody_who_walks_by_is_not_in_the_fused_cloud(room: Make, camera_at: Make) -> None:
+    views = walked_by(room, camera_at)
+    cloud = fuse(PlaneSweepGeometry(PlaneSweepConfig()).estimate(views, Silent()), FusionConfig())
+    off = np.abs(cloud.points[:, 2] / 2 - 1)
+    assert len(cloud) > 5000
+    assert (off > 0.1).mean() < 0.03
+    assert (off[cloud.confidence >= 5] > 0.1).mean() < 0.01
 
 
 def test_views_of_several_sizes_serve_each_other(room: Make, camera_at: Make) -> None:
@@ -163,3 +208,8 @@ def test_a_live_map_asks_for_the_new_view_only(room: Make, camera_at: Make) -> N
     estimate = geometry.estimate(views, Silent(), only=[3])
     assert [view.name for view in estimate.keyframes] == ["3"]
     assert np.median(errors(views[3], estimate.pointmaps[0])) < 0.01
+
+
+def test_an_even_window_is_refused() -> None:
+    with pytest.raises(ValueError, match="7 or 9"):
+        PlaneSweepConfig(window=8)
