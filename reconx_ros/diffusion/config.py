@@ -32,6 +32,12 @@ class SmallConfig(Settings):
         le=1,
         description="how strongly frames keep to the map so far, where there is one: live, and --resume",
     )
+    reach: float = Field(
+        0.125,
+        gt=0,
+        description="share of a frame's width from what the keyframes show that it is filmed from, beyond "
+        "which it teaches nothing",
+    )
     window: int = Field(8, ge=1, description="frames the model sees at once")
     overlap: int = Field(2, ge=0, description="frames neighbouring windows share")
     seed: int = Field(0, ge=0, description="of the noise")
@@ -53,18 +59,28 @@ class SynthesisConfig(Settings):
     """Step 3: which synthesizer films the unseen parts."""
 
     method: Method = Field("auto", description="auto measures them on the run's own keyframes")
-    frames: int = Field(16, ge=0, description="frames to film in all, those at keyframes included")
+    frames: int = Field(
+        32,
+        ge=0,
+        description="frames to film in all, with those at keyframes, which are known: half of them where "
+        "clips have 2",
+    )
     plan: PlanConfig = PlanConfig()
     seconds: float = Field(
-        60.0, gt=0, description="time budget of all filming; what is done by then is used"
+        60.0,
+        gt=0,
+        description="time budget of the contest, at most half of it, and all filming; what is done by then "
+        "is used",
     )
     adapt_seconds: float = Field(
         0.0,
         ge=0,
         description="time to train the small model on the run's own keyframes first; 0: not at all",
     )
-    live_frames: int = Field(8, ge=0, description="most frames filmed at once for a live map; 0 films none")
-    live_seconds: float = Field(8.0, gt=0, description="time budget of filming for a live map")
+    live_frames: int = Field(
+        16, ge=0, description="most frames filmed at once for a live map, likewise; 0 films none"
+    )
+    live_seconds: float = Field(8.0, gt=0, description="the same for a live map")
     small: SmallConfig = SmallConfig()
     wan: WanConfig = WanConfig()
     trust: TrustConfig = TrustConfig()

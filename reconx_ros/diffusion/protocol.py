@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from reconx_ros.camera import Camera
 from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.progress import Progress
+from reconx_ros.structure.config import SHORT_CLIP
 from reconx_ros.structure.reference import Reference
 from reconx_ros.structure.trajectory import Trajectory
 
 Scene = Callable[[Camera], tuple[NDArray[np.float32], NDArray[np.float32]]]
 """The map so far: colour [H, W, 3] over black and alpha [H, W], both in [0, 1], as a camera sees it."""
+
+EXPLAINED = 0.5
+"""Alpha from which the map shows something at a pixel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +29,8 @@ class GeneratedFrame:
         image: [H, W, 3] uint8 RGB.
         confidence: [H, W] float32 in [0, 1]; 0 where the frame must not teach the map anything.
         depth: [H, W] float32 metres, guessed where no view measured it, NaN where unknown.
-        seen: [H, W] bool, true where a real view shows this pixel's surface.
+        seen: [H, W] bool, true where any real view, not only those it is filmed from, shows this
+            pixel's surface with measured depth; true everywhere in a frame that is a real view itself.
         camera: the pose that was asked for.
     """
 
@@ -42,6 +47,10 @@ class Synthesizer(Protocol):
     @property
     def name(self) -> str:
         """As in the configuration and the report."""
+
+    @property
+    def clip(self) -> int:
+        """Frames of a clip that it films best, where nothing else is configured."""
 
     def generate(
         self,
@@ -81,6 +90,7 @@ class NoSynthesis:
     """Generate nothing: the map holds only what was seen."""
 
     name = "none"
+    clip = SHORT_CLIP
 
     def generate(
         self,

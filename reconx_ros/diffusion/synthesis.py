@@ -3,24 +3,22 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
-import numpy as np
-
-from reconx_ros.diffusion.choose import contenders
+from reconx_ros.diffusion.choose import contenders, wan_may_film
 from reconx_ros.diffusion.config import SynthesisConfig
+from reconx_ros.diffusion.contest import FAILURES, choose
+from reconx_ros.diffusion.nobody import Unfilmed
 from reconx_ros.diffusion.protocol import GeneratedFrame, NoSynthesis, Scene, Synthesizer
 from reconx_ros.diffusion.small.names import SMALL
-from reconx_ros.diffusion.trust import Trial, gain, left_out, trial
-from reconx_ros.errors import MissingDependencyError, SynthesisError
+from reconx_ros.diffusion.trust import left_out
 from reconx_ros.geometry.protocol import GeometryEstimate, PointCloud
-from reconx_ros.progress import Progress
+from reconx_ros.progress import Progress, Until
 from reconx_ros.splatting.device import choose_device
+from reconx_ros.structure.config import PlanConfig
 from reconx_ros.structure.reference import Reference
 from reconx_ros.structure.trajectory import Trajectory
-
-FEWEST_PIXELS = 500
-"""Pixels in holes from which the run's own keyframes correct the confidence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +29,13 @@ class Synthesis:
         frames: generated; empty where nothing was.
         name: of the synthesizer.
         report: JSON-ready: the contest, or why nothing was filmed.
+        interrupted: whether it was stopped before anybody could tell what there is to film.
     """
 
     frames: tuple[GeneratedFrame, ...] = ()
     name: str = NoSynthesis.name
     report: dict[str, Any] = field(default_factory=dict)
+    interrupted: bool = False
 
     @property
     def summary(self) -> str:
@@ -46,10 +46,15 @@ class Synthesis:
         rows = [
             f"{name} {row['holes_db']:.1f} dB"
             for name, row in contest.items()
-            if row["holes_db"] is not None
+            if row.get("holes_db") is not None
         ]
         measured = f"; in holes of left-out keyframes: {', '.join(rows)}" if rows else ""
-        return f"{self.name}: {len(self.frames)} frames{measured}"
+        left = "".join(
+            f"; {name} {what.replace('_', ' ')}: {why}"
+            for what in ("not_asked", "failed")
+            for name, why in self.report.get(what, {}).items()
+        )
+        return f"{self.name}: {len(self.frames)} frames{measured}{left}"
 
 
 def references_of(estimate: GeometryEstimate) -> list[Reference]:
@@ -64,14 +69,18 @@ class Studio:
     Args:
         config: who films.
         device: ``cpu``, ``cuda`` or ``auto``.
+        unfilmed: the map without filming, which a prior of ``auto`` has to beat; where not given, none.
     """
 
-    def __init__(self, config: SynthesisConfig, device: str) -> None:
-        self.config, self._device = config, device
+    def __init__(self, config: SynthesisConfig, device: str, unfilmed: Unfilmed | None = None) -> None:
+        self.config, self._device, self._unfilmed = config, device, unfilmed
         self._loading = threading.Lock()  # a live map loads in a thread of its own
         self._running: list[Synthesizer] = []
+        self._not_asked: dict[str, str] = {}
+        self._failed: dict[str, str] = {}
         self._chosen: tuple[Synthesizer, dict[str, Any]] | None = None
         self._measured_on = 0
+        self._spent = 0.0  # seconds of the contest that filming has still to save
 
     def load(self) -> None:
         """Load the synthesizers, which takes seconds; ``film`` does so where it was not done before.
@@ -83,11 +92,33 @@ class Studio:
         with self._loading:
             if self._running:
                 return
-            self._running = contenders(self.config, str(choose_device(self._device)))
+            self._running, self._not_asked = contenders(self.config, self._device_name())
 
     def forget(self) -> None:
         """Ask anew who films: another scene begins."""
         self._chosen, self._measured_on = None, 0
+
+    def plan(self, references: Sequence[Reference], progress: Progress) -> PlanConfig:
+        """Return how to plan; where no length of a clip is configured, who films says it.
+
+        Where it could be Wan-VACE, that is chosen here already; the choice holds for ``film``.
+
+        Args:
+            references: the views with their depth.
+            progress: told about the contest; asked whether to stop.
+        """
+        plan = self.config.plan
+        if plan.clip is not None or not references or not wan_may_film(self.config, self._device_name()):
+            return plan
+        try:
+            self.load()
+            chosen, _ = self._choice(references, progress)
+        except FAILURES:
+            return plan  # ``film`` says why
+        return plan.model_copy(update={"clip": chosen.clip})
+
+    def _device_name(self) -> str:
+        return str(choose_device(self._device))
 
     def film(
         self,
@@ -98,6 +129,9 @@ class Studio:
         scene: Scene | None = None,
     ) -> Synthesis:
         """Film ``trajectory``; where that is impossible, nothing is filmed and the report says why.
+
+        Contest and filming take ``config.seconds`` in all, to load and to adapt not counted. A contender
+        that fails is not asked again as long as another one is left.
 
         Args:
             references: the views with their depth.
@@ -111,19 +145,44 @@ class Studio:
         try:
             self.load()
             chosen, report = self._choice(references, progress)
-            if scene is not None:
-                chosen = chosen.grounded(scene)
-            frames = chosen.generate(references, cloud, trajectory, progress)
-        except (SynthesisError, MissingDependencyError) as err:
+        except FAILURES as err:
             return Synthesis(report={"reason": str(err)})
+        end, self._spent = monotonic() + self.config.seconds - self._spent, 0.0
+        try:
+            filming = chosen if scene is None else chosen.grounded(scene)
+            frames = filming.generate(references, cloud, trajectory, Until(progress, end))
+        except FAILURES as err:
+            if not self._can_do_without(chosen, err):
+                return Synthesis(report={"reason": str(err)})
+            return self.film(references, cloud, trajectory, progress, scene)
+        if not frames and monotonic() > end:
+            slow = (
+                f"{chosen.name} completed nothing within the {self.config.seconds:g} s of synthesis.seconds"
+            )
+            report = {**report, "reason": f"{slow} (live: live_seconds)"}
         return Synthesis(frames, chosen.name, report)
+
+    def _can_do_without(self, failing: Synthesizer, err: Exception) -> bool:
+        """Drop one that failed, if another one is left, and choose anew; tell whether there is one."""
+        left = [each for each in self._running if each.name != failing.name]
+        if left and len(left) < len(self._running):
+            self._running, self._failed[failing.name] = left, str(err)
+            self.forget()
+            return True
+        return False
 
     def _choice(
         self, references: Sequence[Reference], progress: Progress
     ) -> tuple[Synthesizer, dict[str, Any]]:
         if self._chosen is None or len(references) >= 2 * self._measured_on:
             running = self._adapted(references, progress)
-            chosen = choose(running, references, self.config, progress)
+            began = monotonic()
+            best, report = choose(running, references, self.config, progress, self._unfilmed)
+            self._spent += monotonic() - began
+            self._failed |= report.get("failed", {})
+            self._running = [each for each in self._running if each.name not in self._failed]
+            left = {"not_asked": self._not_asked, "failed": dict(self._failed)}
+            chosen = (best, {**report, **{what: why for what, why in left.items() if why}})
             if progress.cancelled():
                 return chosen
             self._chosen, self._measured_on = chosen, len(references)
@@ -137,48 +196,6 @@ class Studio:
         asked = left_out(len(references), self.config.trust.keyframes)
         adapted = small.adapt(references, asked, self.config.adapt_seconds, progress)  # type: ignore[attr-defined]
         return [adapted, *self._running] if adapted.adapted else self._running
-
-
-def choose(
-    running: Sequence[Synthesizer],
-    references: Sequence[Reference],
-    config: SynthesisConfig,
-    progress: Progress,
-) -> tuple[Synthesizer, dict[str, Any]]:
-    """Return who films, its confidence calibrated on ``references``, and the figures of the contest.
-
-    Args:
-        running: who may film; the last one learns nothing.
-        references: the run's own views.
-        config: how much is measured.
-        progress: asked whether to stop.
-    """
-    if config.trust.keyframes == 0:
-        return running[0], {"reason": "trusted without a contest: synthesis.trust.keyframes is 0"}
-    if len(references) < 2:
-        if config.method == "auto":
-            return NoSynthesis(), {"reason": "one view: no prior can be measured on it"}
-        return running[0], {"reason": "one view: the prior could not be measured on it"}
-    trials = []
-    for number, contender in enumerate(running):
-        trials.append(trial(contender, references, config.trust.keyframes, progress))
-        progress.update("contest", number + 1, len(running), contender.name)
-    best = _best(trials, config.trust.least_gain)
-    contest = {each.name: found.json() for each, found in zip(running, trials, strict=True)}
-    return _calibrated(running[best], trials[best]), {"contest": contest}
-
-
-def _best(trials: Sequence[Trial], least: float) -> int:
-    """Return the best contender in holes; the last, which learns nothing, unless beaten by ``least`` dB."""
-    gains = [gain(each, trials[-1]) for each in trials]
-    best = int(np.argmax(gains))
-    return best if gains[best] > least else len(trials) - 1
-
-
-def _calibrated(chosen: Synthesizer, found: Trial) -> Synthesizer:
-    if sum(len(each) for each in found.right) < FEWEST_PIXELS:
-        return chosen
-    return chosen.believed(np.concatenate(found.confidence), np.concatenate(found.right))
 
 
 def _why_nothing(config: SynthesisConfig, trajectory: Trajectory) -> str:

@@ -2,19 +2,25 @@
 
 A contender films a keyframe from the other ones. Its colours, brought to the keyframe's exposure by a gain
 and a bias a channel, are compared with the photo, in holes (no other keyframe shows the pixel) and where
-covered. The winner is used, and how often it was right sets how far its confidence is believed.
+covered. Two contenders are compared on the hole pixels of the keyframes that both speak of. The winner is
+used, and how often it was right sets how far its confidence is believed.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from reconx_ros.diffusion.protocol import GeneratedFrame, Synthesizer
 from reconx_ros.diffusion.reliability import is_right
 from reconx_ros.geometry.protocol import OBSERVED, PointCloud
-from reconx_ros.progress import Progress, Silent
+from reconx_ros.progress import Progress
+from reconx_ros.structure.config import SHORT_CLIP
+from reconx_ros.structure.nearest import showing
+from reconx_ros.structure.path import interpolate
 from reconx_ros.structure.reference import Reference
 from reconx_ros.structure.trajectory import Trajectory
 
@@ -26,6 +32,34 @@ FLOOR = 1e-6
 POINT_STRIDE = 4
 
 Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """How a contender filmed one keyframe.
+
+    Attributes:
+        square: [H, W] squared difference from the photo, mean over the channels.
+        right: [H, W], whether the colour was right.
+        confidence: [H, W] as the contender said.
+        seen: [H, W], whether another keyframe shows the pixel.
+    """
+
+    square: Floats
+    right: Mask
+    confidence: Floats
+    seen: Mask
+
+    @property
+    def holes(self) -> Mask:
+        """[H, W], what no other keyframe shows and the contender speaks of."""
+        return ~self.seen & (self.confidence > 0)
+
+    def holes_db(self, spoken_of: Mask | None = None) -> float:
+        """Return the PSNR in the holes, of those in ``spoken_of`` [h, w] alone; NaN where too few."""
+        holes = self.holes if spoken_of is None else self.holes & _sized(spoken_of, self.seen.shape)
+        return _decibels(self.square[holes])
 
 
 @dataclass(eq=False)
@@ -33,37 +67,58 @@ class Trial:
     """What a contender got.
 
     Attributes:
-        holes_db: PSNR of each keyframe in its holes, NaN where they are too few.
-        covered_db: the same where covered.
-        confidence: of each pixel in holes, as the contender said.
-        right: whether its colour was right.
+        looks: by the number of the keyframe; those it filmed.
     """
 
-    holes_db: list[float] = field(default_factory=list)
-    covered_db: list[float] = field(default_factory=list)
-    confidence: list[Floats] = field(default_factory=list)
-    right: list[NDArray[np.bool_]] = field(default_factory=list)
+    looks: dict[int, Look] = field(default_factory=dict)
+
+    def add(self, number: int, found: Look | None) -> None:
+        """Note how keyframe ``number`` was filmed, if it was."""
+        if found is not None:
+            self.looks[number] = found
+
+    @property
+    def confidence(self) -> Floats:
+        """[N] of each pixel in holes, as the contender said."""
+        return _joined([look.confidence[look.holes] for look in self.looks.values()], np.float32)
+
+    @property
+    def right(self) -> Mask:
+        """[N], whether its colour was right."""
+        return _joined([look.right[look.holes] for look in self.looks.values()], np.bool_)
 
     def json(self) -> dict[str, float | int | None]:
         """Return means for the report; ``None`` where nothing was measured."""
-        rows = {"holes_db": _mean(self.holes_db), "covered_db": _mean(self.covered_db)}
-        pixels = sum(len(each) for each in self.right)
-        said = float(np.concatenate(self.confidence).mean()) if pixels else None
-        true = float(np.concatenate(self.right).mean()) if pixels else None
-        return {**rows, "keyframes": len(self.holes_db), "confidence": said, "right": true}
+        looks = self.looks.values()
+        holes, covered = [each.holes_db() for each in looks], [_decibels(e.square[e.seen]) for e in looks]
+        known = bool(len(self.right))
+        return {
+            "holes_db": _mean(holes),
+            "covered_db": _mean(covered),
+            "keyframes": len(self.looks),
+            "confidence": float(self.confidence.mean()) if known else None,
+            "right": float(self.right.mean()) if known else None,
+        }
 
 
-def trial(contender: Synthesizer, references: Sequence[Reference], count: int, progress: Progress) -> Trial:
-    """Let ``contender`` film up to ``count`` of the references from the others."""
-    found = Trial()
-    for number in left_out(len(references), count):
-        if progress.cancelled():
-            break
-        others = [each for at, each in enumerate(references) if at != number]
-        path = Trajectory((references[number].camera,))
-        for frame in contender.generate(others, cloud_of(others), path, Silent()):
-            _compare(frame, references[number], found)
-    return found
+def look(
+    contender: Synthesizer, references: Sequence[Reference], number: int, progress: Progress
+) -> Look | None:
+    """Let ``contender`` film reference ``number`` from the others; ``None`` where it did not get there."""
+    if progress.cancelled():
+        return None
+    others = [each for at, each in enumerate(references) if at != number]
+    path = _toward(references[number], others, contender.clip)
+    frames = contender.generate(others, cloud_of(others), path, progress)
+    return _compared(frames[-1], references[number]) if len(frames) == len(path) else None
+
+
+def _toward(wanted: Reference, others: Sequence[Reference], clip: int) -> Trajectory:
+    """Return the path to film: the camera itself, for video models a clip that ends there."""
+    near = showing(others, wanted.camera, 1) if clip > SHORT_CLIP else []
+    if not near or near[0].image.shape != wanted.image.shape:
+        return Trajectory((wanted.camera,))
+    return Trajectory(tuple(interpolate(near[0].camera, wanted.camera, clip)))
 
 
 def left_out(references: int, count: int) -> list[int]:
@@ -71,11 +126,11 @@ def left_out(references: int, count: int) -> list[int]:
     return sorted({round(x) for x in np.linspace(0, references - 1, count)})
 
 
-def gain(first: Trial, second: Trial) -> float:
-    """Return by how many dB ``first`` is better in holes, mean over keyframes; 0 where not known."""
-    pairs = zip(first.holes_db, second.holes_db, strict=False)
-    known = [a - b for a, b in pairs if np.isfinite(a) and np.isfinite(b)]
-    return float(np.mean(known)) if known else 0.0
+def gain(first: Trial, second: Trial) -> float | None:
+    """Return by how many dB ``first`` is better in holes both speak of, mean over keyframes that say."""
+    both = [(first.looks[at], second.looks[at]) for at in first.looks if at in second.looks]
+    gains = [one.holes_db(other.holes) - other.holes_db(one.holes) for one, other in both]
+    return _mean(gains)
 
 
 def cloud_of(references: Sequence[Reference]) -> PointCloud:
@@ -98,22 +153,29 @@ def cloud_of(references: Sequence[Reference]) -> PointCloud:
     )
 
 
-def _compare(frame: GeneratedFrame, truth: Reference, into: Trial) -> None:
+def _compared(frame: GeneratedFrame, truth: Reference) -> Look:
     photo = _unit(truth.resized(frame.camera.height, frame.camera.width).image)
     picture = _exposed(_unit(frame.image), photo, frame.seen)
     square = np.square(picture - photo).mean(axis=-1)
-    holes = ~frame.seen
-    into.holes_db.append(_decibels(square[holes]))
-    into.covered_db.append(_decibels(square[frame.seen]))
-    into.confidence.append(frame.confidence[holes])
-    into.right.append(is_right(picture, photo)[holes])
+    return Look(square, is_right(picture, photo), frame.confidence, frame.seen)
+
+
+def _sized(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    """Return the nearest pixels of a mask [h, w] for another size."""
+    size = (shape[1], shape[0])
+    other = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(other > 0)
+
+
+def _joined(parts: Sequence[NDArray[Any]], kind: DTypeLike) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(0, kind)
 
 
 def _unit(image: NDArray[np.uint8]) -> Floats:
     return image.astype(np.float32) / np.float32(255)
 
 
-def _exposed(picture: Floats, photo: Floats, seen: NDArray[np.bool_]) -> Floats:
+def _exposed(picture: Floats, photo: Floats, seen: Mask) -> Floats:
     """Bring ``picture`` to the exposure of ``photo``, by least squares over the pixels both show."""
     if np.count_nonzero(seen) < FEWEST:
         return picture

@@ -81,43 +81,62 @@ def observe(
         target_pose: [B, F, 4, 4].
     """
     with torch.no_grad():
-        image, mask = composite(bright)
-        inverse = torch.where(bright.depth > 0, 1 / bright.depth.clamp(min=1e-6), 0.0)
-        nearest = inverse.amax(2)
         known = reference_depth > 0
         scale = _scale(reference_depth, known)
-        near = (nearest * scale[:, :, None]).clamp(max=FURTHEST)
-        joint = push_pull(torch.cat([image, near], 2).flatten(0, 1), mask.flatten(0, 1))
-        base, guess = torch.split(joint.view(*image.shape[:2], 4, *image.shape[-2:]), [3, 1], 2)
+        inverse = torch.where(bright.depth > 0, 1 / bright.depth.clamp(min=1e-6), 0.0)
+        base, guess = _filled(bright, inverse, scale)
         uncertainty = uncertainty_map(bright.coverage.amax(2), bright.confidence.amax(2))
-        shown = bright.shown
-        matched = torch.where(shown > 0, bright.color, base[:, :, None])
-        taken = torch.where(shown > 0, render.color, base[:, :, None])
-        offset = 4 * (matched - base[:, :, None])
-        ahead = (inverse * scale[:, :, None, None] - guess[:, :, None]) * shown
-        each = torch.cat([offset, bright.coverage, bright.guessed, ahead, bright.confidence], 3)
-        planes = torch.cat([each.flatten(2, 3), 2 * base - 1, uncertainty, guess], 2)
+        matched, taken = (
+            torch.where(bright.shown > 0, each.color, base[:, :, None]) for each in (bright, render)
+        )
+        ahead = (inverse * scale[:, :, None, None] - guess[:, :, None]) * bright.shown
+        distance = scale[:, :, None] / guess.clamp(min=0.05)
+        wide = _widened(intrinsics, render.margin)[:, None].expand(-1, target_pose.shape[1], -1, -1)
         reference_points, frame = _reference_points(
             reference_depth, known, scale, intrinsics, reference_pose
         )
-        far = scale[:, :, None] / guess.clamp(min=0.05)
-        wide = _widened(intrinsics, render.margin)[:, None].expand(-1, target_pose.shape[1], -1, -1)
-        points = _placed(far, wide, target_pose, frame)
-        seen = torch.where(known, scale[:, :, None] / reference_depth.clamp(min=1e-6), 0.0)
-        own = torch.cat([2 * reference_color - 1, seen.clamp(max=FURTHEST), known.float()], 2)
         return Observation(
-            base,
-            matched,
-            taken,
-            planes,
-            uncertainty,
-            far,
-            points,
-            own,
-            reference_points,
-            frame,
-            render.margin,
+            base=base,
+            matched=matched,
+            taken=taken,
+            planes=_planes(bright, base, matched, ahead, uncertainty, guess),
+            uncertainty=uncertainty,
+            distance=distance,
+            points=_placed(distance, wide, target_pose, frame),
+            reference_planes=_reference_planes(reference_color, reference_depth, known, scale),
+            reference_points=reference_points,
+            frame=frame,
+            margin=render.margin,
         )
+
+
+def _filled(bright: ConditioningRender, inverse: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Return colour [B, F, 3, H, W] and inverse depth [B, F, 1, H, W] in 1/scale, both filled together."""
+    image, mask = composite(bright)
+    near = (inverse.amax(2) * scale[:, :, None]).clamp(max=FURTHEST)
+    joint = push_pull(torch.cat([image, near], 2).flatten(0, 1), mask.flatten(0, 1))
+    base, guess = torch.split(joint.view(*image.shape[:2], 4, *image.shape[-2:]), [3, 1], 2)
+    return base, guess
+
+
+def _planes(
+    bright: ConditioningRender,
+    base: Tensor,
+    matched: Tensor,
+    ahead: Tensor,
+    uncertainty: Tensor,
+    guess: Tensor,
+) -> Tensor:
+    """Return the input of the network: seven planes of each reference, then five of the frame."""
+    offset = 4 * (matched - base[:, :, None])
+    each = torch.cat([offset, bright.coverage, bright.guessed, ahead, bright.confidence], 3)
+    return torch.cat([each.flatten(2, 3), 2 * base - 1, uncertainty, guess], 2)
+
+
+def _reference_planes(color: Tensor, depth: Tensor, known: Tensor, scale: Tensor) -> Tensor:
+    """Return colour, inverse depth and whether that is known of each reference, [B, R, 5, h, w]."""
+    near = torch.where(known, scale[:, :, None] / depth.clamp(min=1e-6), 0.0)
+    return torch.cat([2 * color - 1, near.clamp(max=FURTHEST), known.float()], 2)
 
 
 def _scale(depth: Tensor, known: Tensor) -> Tensor:

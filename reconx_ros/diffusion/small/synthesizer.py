@@ -1,26 +1,30 @@
 """The small model, and the fill it starts from, as synthesizers."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
 from reconx_ros.diffusion.config import SmallConfig
-from reconx_ros.diffusion.exact import exact
+from reconx_ros.diffusion.exact import taken
 from reconx_ros.diffusion.protocol import GeneratedFrame, Scene
 from reconx_ros.diffusion.reliability import Floats, Reliability, load
+from reconx_ros.diffusion.seen import also_seen
 from reconx_ros.diffusion.small.film import Film, FilmOutput
 from reconx_ros.diffusion.small.load import load_film
 from reconx_ros.diffusion.small.names import ADAPTED, CURVES, FILL, SMALL
 from reconx_ros.diffusion.small.sampling import Grounding, Guidance
 from reconx_ros.errors import SynthesisError
 from reconx_ros.geometry.protocol import PointCloud
+from reconx_ros.machine import ran_out_of_memory
 from reconx_ros.progress import Progress
+from reconx_ros.structure.config import SHORT_CLIP
 from reconx_ros.structure.nearest import showing
 from reconx_ros.structure.reference import Reference
 from reconx_ros.structure.trajectory import Trajectory, takes_of
@@ -73,6 +77,11 @@ class SmallSynthesizer:
         """``small``, ``small-adapted`` or ``push-pull``."""
         return FILL if not self.learned else ADAPTED if self.adapted else SMALL
 
+    @property
+    def clip(self) -> int:
+        """Short clips: they see more places, and each frame is filmed well alone."""
+        return SHORT_CLIP
+
     def unlearned(self) -> "SmallSynthesizer":
         """Return the fill that the model starts from, as a synthesizer of its own."""
         return replace(self, learned=False)
@@ -116,16 +125,22 @@ class SmallSynthesizer:
         trajectory: Trajectory,
         progress: Progress,
     ) -> tuple[GeneratedFrame, ...]:
-        """Film ``trajectory``, clip by clip; see ``protocol.Synthesizer``."""
+        """Film ``trajectory``, clip by clip; see ``protocol.Synthesizer``.
+
+        What a reference has taken is not filmed: it would not make its clip any better, by 0.01 dB.
+        """
         frames: dict[int, GeneratedFrame] = {}
+        cameras = [camera.resized(*_size(camera, self.config.width)) for camera in trajectory.cameras]
         end = monotonic() + self.seconds
         for start, stop in takes_of(trajectory):
             if progress.cancelled() or monotonic() > end:
                 break
-            cameras = trajectory.cameras[start:stop]
-            made = self._film(references, cloud, cameras, lambda: not progress.cancelled())
-            for number, frame in enumerate(made, start):
-                frames.setdefault(number, frame)
+            real = {number: taken(cameras[number], references) for number in range(start, stop)}
+            new = [number for number in range(start, stop) if real[number] is None and number not in frames]
+            made = self._film(references, cloud, [cameras[number] for number in new], progress)
+            if len(made) == len(new):
+                frames |= {number: frame for number, frame in real.items() if frame is not None}
+                frames |= dict(zip(new, made, strict=True))
             progress.update("synthesis", stop, len(trajectory))
         return tuple(frames[number] for number in sorted(frames))
 
@@ -134,36 +149,40 @@ class SmallSynthesizer:
         references: Sequence[Reference],
         cloud: PointCloud,
         cameras: Sequence[Camera],
-        proceed: Callable[[], bool],
+        progress: Progress,
     ) -> list[GeneratedFrame]:
-        small = [camera.resized(*_size(camera, self.config.width)) for camera in cameras]
-        near = showing(references, small[len(small) // 2], self.config.references)
+        """Film a clip at the size of ``cameras``; none of it where it is stopped or no view shows any."""
+        near = showing(references, cameras[len(cameras) // 2], self.config.references) if cameras else []
         if not near:
             return []
         config = self.config
         try:
             made = self.film(
                 near,
-                small,
+                cameras,
                 cloud if config.structure_guidance > 0 else None,
                 steps=config.steps if self.learned else 0,
                 samples=config.samples,
                 seed=config.seed,
                 guidance=Guidance(config.reference_guidance, config.structure_guidance),
-                grounding=self._grounding(small),
+                grounding=self._grounding(cameras),
                 window=config.window,
                 overlap=min(config.overlap, config.window - 1),
                 precision=torch.bfloat16 if config.bf16 else None,
-                proceed=proceed,
+                proceed=lambda: not progress.cancelled(),
             )
-        except (MemoryError, torch.OutOfMemoryError) as err:
-            size = f"{small[0].width}x{small[0].height}"
+        except Exception as err:  # torch, numpy and OpenCV have different ones
+            if not ran_out_of_memory(err):
+                raise
+            size = f"{cameras[0].width}x{cameras[0].height}"
             raise SynthesisError(f"out of memory filming at {size}: lower synthesis.small.width") from err
         curve = self.curves[self.name]
         if made is None:
             return []
-        frames = [_frame(made, at, camera, curve) for at, camera in enumerate(small)]
-        return [exact(frame, near) for frame in frames]
+        frames = [_frame(made, at, camera, curve, config.reach) for at, camera in enumerate(cameras)]
+        others = [each for each in references if all(each is not one for one in near)]
+        device = str(self.film.device)
+        return [also_seen(frame, others, device) for frame in frames]
 
     def _grounding(self, cameras: Sequence[Camera]) -> Grounding | None:
         if self.scene is None or self.config.grounding == 0:
@@ -187,15 +206,24 @@ def _size(camera: Camera, width: int) -> tuple[int, int]:
     return across, down
 
 
-def _frame(made: FilmOutput, at: int, camera: Camera, curve: Reliability) -> GeneratedFrame:
+def _frame(made: FilmOutput, at: int, camera: Camera, curve: Reliability, reach: float) -> GeneratedFrame:
     image = (made.frames[at] * 255).round().byte().permute(1, 2, 0).cpu().numpy()
     deviation, depth, seen = (
         each[at, 0].float().cpu().numpy() for each in (made.deviation, made.depth, made.covered)
     )
     return GeneratedFrame(
         image=np.ascontiguousarray(image),
-        confidence=curve.confidence(deviation),
+        confidence=np.where(
+            _away(seen > 0) <= reach * camera.width, curve.confidence(deviation), np.float32(0)
+        ),
         depth=np.where(depth > 0, depth, np.nan).astype(np.float32),
         seen=seen > 0,
         camera=camera,
     )
+
+
+def _away(seen: NDArray[np.bool_]) -> Floats:
+    """Return for each pixel [H, W] how many pixels it is from the nearest that a keyframe shows."""
+    if not seen.any():
+        return np.full(seen.shape, np.inf, np.float32)
+    return np.asarray(cv2.distanceTransform((~seen).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5))

@@ -41,17 +41,48 @@ def calibrate(
     Raises:
         SourceError: no clips in ``data``.
     """
-    store = ClipStore(data)
-    halves: tuple[Pixels, Pixels] = ({SMALL: [], FILL: []}, {SMALL: [], FILL: []})
-    for number in range(len(store)):
-        for name, pixels in _pixels(model, store, number):
-            halves[number % 2][name].append(pixels)
-        progress.update("calibrate", number + 1, len(store))
+    halves = [_of_clips(model, data, parity, progress) for parity in (0, 1)]
     fitted = {name: fit(*_joined(rows)) for name, rows in halves[0].items()}
     tests = {name: _test(fitted[name], *_joined(rows)) for name, rows in halves[1].items()}
     _plot(tests, picture)
     both = {name: fit(*_joined(halves[0][name] + halves[1][name])) for name in fitted}
     return both, tests
+
+
+def checked(
+    model: SmallNetwork, curves: Mapping[str, Reliability], data: Path, picture: Path, progress: Progress
+) -> dict[str, Any]:
+    """Test given curves on clips that they were not fitted to, and draw what comes of it.
+
+    Args:
+        model: whose curves they are.
+        curves: by contender.
+        data: clips of `train prepare`.
+        picture: PNG of the reliability curves.
+        progress: told about every clip.
+
+    Returns:
+        By contender: the expected calibration error, and for each bin of confidence what was right.
+
+    Raises:
+        SourceError: no clips in ``data``.
+    """
+    rows = _of_clips(model, data, None, progress)
+    tests = {name: _test(curves[name], *_joined(pixels)) for name, pixels in rows.items()}
+    _plot(tests, picture)
+    return tests
+
+
+def _of_clips(model: SmallNetwork, data: Path, parity: int | None, progress: Progress) -> Pixels:
+    """Return the pixels of all clips, or of those of even or odd number."""
+    store = ClipStore(data)
+    found: Pixels = {SMALL: [], FILL: []}
+    for number in range(len(store)):
+        if parity is None or number % 2 == parity:
+            for name, pixels in _pixels(model, store, number):
+                found[name].append(pixels)
+        progress.update("calibrate", number + 1, len(store))
+    return found
 
 
 def _pixels(

@@ -2,35 +2,37 @@
 
 import csv
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reconx_ros.diffusion.training.losses import Loss
-
 LOG, EVENTS = "log.csv", "tensorboard"
 LOG_EVERY = 20
-COLUMNS = ("step", "loss", "holes_db", "covered_db", "learning_rate", "frames_per_s")
+OF_SMALL = ("loss", "holes_db", "covered_db")
+"""What the small model logs of a step."""
 
 
 class Log:
     """A row of means for every ``LOG_EVERY`` steps, appended to a CSV file and to TensorBoard's events."""
 
-    def __init__(self, folder: Path, batch: int) -> None:
+    def __init__(self, folder: Path, batch: int, columns: Sequence[str] = OF_SMALL) -> None:
         """Go on with the log in ``folder``, or begin one.
 
         Args:
             folder: of the run.
             batch: clips a step.
+            columns: what is logged of a step, beside its learning rate and speed.
         """
         self._file, self._batch, self._since = folder / LOG, batch, time.monotonic()
+        self._columns = (*columns, "learning_rate", "frames_per_s")
         self._rows: list[list[float]] = []
         self._events = _writer(folder / EVENTS)
         if not self._file.exists():
-            self._file.write_text(",".join(COLUMNS) + "\n")
+            self._file.write_text(",".join(("step", *self._columns)) + "\n")
 
-    def add(self, step: int, done: Loss, learning_rate: float) -> None:
-        """Add a step."""
-        self._rows.append([float(value.detach()) for value in (done.total, done.holes_db, done.covered_db)])
+    def add(self, step: int, values: Sequence[float], learning_rate: float) -> None:
+        """Add a step: a value for each column."""
+        self._rows.append(list(values))
         if step % LOG_EVERY == 0:
             self._write(step, learning_rate)
 
@@ -49,7 +51,7 @@ class Log:
             shown = [f"{value:.5f}" for value in means]
             csv.writer(log).writerow([step, *shown, f"{learning_rate:.3g}", f"{speed:.2f}"])
         if self._events is not None:
-            for name, value in zip(COLUMNS[1:], [*means, learning_rate, speed], strict=True):
+            for name, value in zip(self._columns, [*means, learning_rate, speed], strict=True):
                 self._events.add_scalar(name, value, step)
         self._rows, self._since = [], time.monotonic()
 

@@ -11,13 +11,13 @@ from reconx_ros.diffusion.small.clouds import CloudSizes, PointNetwork
 from reconx_ros.diffusion.small.network import Sizes, SmallNetwork
 from reconx_ros.diffusion.small.weights import load_encoder, load_network, save_part
 from reconx_ros.diffusion.training.augment import augmented
-from reconx_ros.diffusion.training.config import TrainingConfig
+from reconx_ros.diffusion.training.config import RunConfig, TrainingConfig
 from reconx_ros.diffusion.training.log import Log
 from reconx_ros.diffusion.training.losses import Loss
 from reconx_ros.diffusion.training.measure import measure
 from reconx_ros.diffusion.training.records import unpack
 from reconx_ros.diffusion.training.shards import ClipStore, shuffled
-from reconx_ros.diffusion.training.state import STATE, Training
+from reconx_ros.diffusion.training.state import STATE, Run, Training
 from reconx_ros.diffusion.training.team import Team
 from reconx_ros.errors import SynthesisError
 from reconx_ros.progress import Progress
@@ -72,7 +72,8 @@ def train(
         note = f"holes {done.holes_db:+.2f} dB, covered {done.covered_db:+.2f} dB"
         progress.update("train", training.step, config.steps, note)
         if log is not None:
-            log.add(training.step, done, rate(training.step, config))
+            shown = [float(each.detach()) for each in (done.total, done.holes_db, done.covered_db)]
+            log.add(training.step, shown, rate(training.step, config))
             if training.step % config.save_every == 0:
                 save(training, output)
     if log is not None:
@@ -132,7 +133,7 @@ def learn(training: Training, store: ClipStore, config: TrainingConfig, team: Te
     return done
 
 
-def move(training: Training, config: TrainingConfig) -> None:
+def move(training: Run, config: RunConfig) -> None:
     """Take the step that the gradients say, unless one of them is not finite."""
     for group in training.optimiser.param_groups:
         group["lr"] = rate(training.step, config) * group["times"]
@@ -143,7 +144,7 @@ def move(training: Training, config: TrainingConfig) -> None:
     training.follow(config.ema)
 
 
-def parts_of_step(store: ClipStore, config: TrainingConfig, step: int) -> list[tuple[int, slice]]:
+def parts_of_step(store: ClipStore, config: RunConfig, step: int) -> list[tuple[int, slice]]:
     """Return clips and frames of a step: each clip once an epoch, at a frame that the epoch chooses."""
     clips, parts = len(store), []
     count = min(config.frames, store.frames)
@@ -155,7 +156,7 @@ def parts_of_step(store: ClipStore, config: TrainingConfig, step: int) -> list[t
     return parts
 
 
-def rate(step: int, config: TrainingConfig) -> float:
+def rate(step: int, config: RunConfig) -> float:
     """Return the learning rate of a step: linear warm-up, then half a cosine."""
     rising = min(1.0, (step + 1) / max(config.warm_up, 1))
     falling = 0.5 * (1 + math.cos(math.pi * step / config.steps))

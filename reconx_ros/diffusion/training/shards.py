@@ -1,9 +1,10 @@
 """Training clips on disk: shards of a few dozen, made once, each written whole or not at all."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -55,27 +56,30 @@ def prepare(
     return held
 
 
-def keep(output: Path, records: Sequence[Record], kind: dict[str, Any], progress: Progress) -> int:
-    """Fill ``output`` with examples that are made already, those of a recording; return their number.
+def keep(
+    output: Path, records: Iterable[Record], kind: dict[str, Any], progress: Progress, frames: int = 1
+) -> int:
+    """Fill ``output`` with examples as they are made, those of a recording; return their number.
 
     Args:
         output: folder, made if need be.
-        records: of one size, one frame each.
+        records: of one size.
         kind: what they were made of, JSON-ready.
-        progress: told about every shard.
+        progress: told about every shard; when it asks to stop, what is made so far is kept.
+        frames: of each example.
 
     Raises:
         SourceError: the folder holds clips of another kind or cannot be written.
     """
-    manifest = _manifest(output, {**kind, "frames": 1})
-    for first in range(0, len(records), CLIPS):
-        file = output / f"shard-{first // CLIPS:05d}.safetensors"
-        part = records[first : first + CLIPS]
+    manifest, held, left = _manifest(output, {**kind, "frames": frames}), 0, iter(records)
+    while not progress.cancelled() and (part := list(islice(left, CLIPS))):
+        file = output / f"shard-{held // CLIPS:05d}.safetensors"
         _save({f"{n}/{key}": value for n, one in enumerate(part) for key, value in one.items()}, file)
         manifest["shards"][file.name] = len(part)
-        progress.update("clips", first + len(part), len(records))
-    _write(output / MANIFEST, json.dumps(manifest, indent=1).encode())
-    return len(records)
+        _write(output / MANIFEST, json.dumps(manifest, indent=1).encode())
+        held += len(part)
+        progress.update("clips", held, held)
+    return held
 
 
 def _manifest(output: Path, kind: dict[str, Any]) -> dict[str, Any]:

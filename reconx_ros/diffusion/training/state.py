@@ -1,8 +1,9 @@
 """The whole state of a training run, saved so that going on is bit for bit the same as not stopping."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -19,53 +20,22 @@ STATE = "state.safetensors"
 
 
 @dataclass(eq=False)
-class Training:
-    """A run between two steps.
+class Run(ABC):
+    """A run between two steps, whatever is trained.
 
     Attributes:
-        model: what is trained.
-        encoder: of the structure, trained along; ``None`` leaves that branch out.
-        optimiser: AdamW over the parameters of both.
-        average: exponential moving average of the parameters, by name.
+        optimiser: AdamW over what is trained; each group says by which ``times`` it learns faster.
+        average: exponential moving average of what is trained, by name.
         step: steps done.
     """
 
-    model: SmallNetwork
     optimiser: AdamW
     average: dict[str, Tensor]
-    step: int = 0
-    encoder: PointNetwork | None = None
+    step: int = field(default=0, kw_only=True)
 
-    @classmethod
-    def begin(
-        cls,
-        model: SmallNetwork,
-        encoder: PointNetwork | None,
-        learning_rate: float,
-        weight_decay: float,
-        structure_rate: float = 1.0,
-    ) -> "Training":
-        """Start a run with the model and the encoder as they are.
-
-        Args:
-            model: what is trained.
-            encoder: of the structure, trained along; ``None`` leaves that branch out.
-            learning_rate: at first.
-            weight_decay: of AdamW.
-            structure_rate: by what the structure branch learns faster than the rest.
-        """
-        parameters = dict(_named(model, encoder))
-        groups = [
-            {"params": [value for name, value in parameters.items() if chosen(name)], "times": times}
-            for chosen, times in ((_elsewhere, 1.0), (_of_structure, structure_rate))
-        ]
-        optimiser = AdamW(groups, learning_rate, (0.9, 0.99), weight_decay=weight_decay)
-        average = {name: value.detach().clone() for name, value in parameters.items()}
-        return cls(model, optimiser, average, 0, encoder)
-
+    @abstractmethod
     def named(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Iterate over everything that is trained."""
-        return _named(self.model, self.encoder)
 
     def assign(self, values: Mapping[str, Tensor]) -> None:
         """Set everything that is trained to ``values``, by name."""
@@ -118,6 +88,50 @@ class Training:
                         key: moment if key == "step" else moment.to(device)
                         for key, moment in moments.items()
                     }
+
+
+@dataclass(eq=False)
+class Training(Run):
+    """The small model between two steps.
+
+    Attributes:
+        model: what is trained.
+        encoder: of the structure, trained along; ``None`` leaves that branch out.
+    """
+
+    model: SmallNetwork = field(kw_only=True)
+    encoder: PointNetwork | None = field(default=None, kw_only=True)
+
+    @classmethod
+    def begin(
+        cls,
+        model: SmallNetwork,
+        encoder: PointNetwork | None,
+        learning_rate: float,
+        weight_decay: float,
+        structure_rate: float = 1.0,
+    ) -> "Training":
+        """Start a run with the model and the encoder as they are.
+
+        Args:
+            model: what is trained.
+            encoder: of the structure, trained along; ``None`` leaves that branch out.
+            learning_rate: at first.
+            weight_decay: of AdamW.
+            structure_rate: by what the structure branch learns faster than the rest.
+        """
+        parameters = dict(_named(model, encoder))
+        groups = [
+            {"params": [value for name, value in parameters.items() if chosen(name)], "times": times}
+            for chosen, times in ((_elsewhere, 1.0), (_of_structure, structure_rate))
+        ]
+        optimiser = AdamW(groups, learning_rate, (0.9, 0.99), weight_decay=weight_decay)
+        average = {name: value.detach().clone() for name, value in parameters.items()}
+        return cls(optimiser, average, model=model, encoder=encoder)
+
+    def named(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Iterate over everything that is trained."""
+        return _named(self.model, self.encoder)
 
 
 def _named(model: SmallNetwork, encoder: PointNetwork | None) -> Iterator[tuple[str, nn.Parameter]]:

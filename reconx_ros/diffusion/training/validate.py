@@ -20,6 +20,7 @@ from reconx_ros.diffusion.training.shards import ClipStore
 from reconx_ros.diffusion.training.sheet import contact_sheet
 from reconx_ros.evaluation.interval import gain
 from reconx_ros.progress import Progress
+from reconx_ros.sources.config import SourceConfig
 from reconx_ros.viewer.png import write_png
 
 HOLES_AGAINST, COVERED_AGAINST = "push-pull", "push-pull-blur"
@@ -34,6 +35,7 @@ def validate(
     output: Path,
     progress: Progress,
     encoder: PointNetwork | None = None,
+    source: SourceConfig | None = None,
 ) -> dict[str, Any]:
     """Measure a model, print a table, and write ``validation.json`` and contact sheets.
 
@@ -44,6 +46,7 @@ def validate(
         output: folder, made if need be.
         progress: told about every clip.
         encoder: of the structure; ``None`` leaves that branch out.
+        source: topics, frames and times of the recording; found by type where not given.
 
     Returns:
         set → region → contender → gain in dB with its interval, and the mean PSNR.
@@ -55,7 +58,7 @@ def validate(
     sets: dict[str, Sequence[Record] | ClipStore] = {"procedural": store}
     if real is not None:
         size = (int(store[0]["truth"].shape[-2]), int(store[0]["truth"].shape[-1]))
-        sets |= {f"real {kind}": real_records(real, kind, size) for kind in TARGETS}
+        sets |= {f"real {kind}": real_records(real, kind, size, source) for kind in TARGETS}
     output.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {}
     for name, records in sets.items():

@@ -18,6 +18,9 @@ HELP = (
     "give a folder that `WanVACEPipeline.save_pretrained` wrote, or a Hugging Face id such as "
     "Wan-AI/Wan2.1-VACE-1.3B-diffusers"
 )
+SECOND = "transformer_2"
+"""Wan 2.2 hands over to it: twice the memory, and no structure branch of ours."""
+
 NAMED = 3
 """Keys that an error names."""
 
@@ -71,6 +74,10 @@ def _check_index(folder: Path) -> None:
         raise SynthesisError(f"{folder / INDEX} cannot be read ({first_line(err)}); {HELP}") from err
     if name != PIPELINE:
         raise SynthesisError(f"{folder} holds a {name}, not a {PIPELINE}; {HELP}")
+    if any(held.get(SECOND) or ()):
+        raise SynthesisError(
+            f"{folder} has a {SECOND}: a Wan 2.2 VACE of two transformers is not supported; {HELP}"
+        )
 
 
 def _expected(folder: Path, kind: "type[ModelMixin]") -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from reconx_ros.camera import Camera
+from reconx_ros.diffusion.exact import same_view
 from reconx_ros.diffusion.wan.config import TIME_STRIDE
 from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.structure.composite import composite, front_depth
@@ -16,8 +16,6 @@ from reconx_ros.structure.reference import Reference, batch
 
 GREY = 0.5
 """Of what is to be generated; 0 once the pipeline has moved [0, 1] to [−1, 1]."""
-
-SAME_CAMERA = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +95,6 @@ def _real_frames(references: Sequence[Reference], cameras: Sequence[Camera]) -> 
     found = {}
     for number, camera in enumerate(cameras):
         for index, reference in enumerate(references):
-            if _same(reference.camera.resized(camera.width, camera.height), camera):
+            if same_view(reference.camera, camera):
                 found[number] = index
     return found
-
-
-def _same(first: Camera, second: Camera) -> bool:
-    near = np.allclose(first.world_from_camera, second.world_from_camera, rtol=0, atol=SAME_CAMERA)
-    return near and np.allclose(first.intrinsics, second.intrinsics, rtol=SAME_CAMERA, atol=SAME_CAMERA)

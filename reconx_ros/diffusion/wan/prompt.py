@@ -82,7 +82,7 @@ def _kept(file: Path, width: int) -> Tensor | None:
         embedding = load_file(file)[KEY]
     except (OSError, SafetensorError, KeyError):
         return None
-    return embedding if embedding.shape == (1, TOKENS, width) else None
+    return embedding if embedding.shape == (1, TOKENS, width) and _finite([embedding]) else None
 
 
 def _keep(file: Path, embedding: Tensor) -> None:
@@ -94,8 +94,24 @@ def _keep(file: Path, embedding: Tensor) -> None:
     aside.replace(file)
 
 
-@torch.no_grad()
 def _encoded(config: WanConfig, folder: Path, texts: list[str], device: str) -> list[Tensor]:
+    """Return finite embeddings: where the encoder overflows in half precision, those it gives in fp32."""
+    found = _by_encoder(config, folder, texts, device)
+    if _finite(found):
+        return found
+    if config.dtype == "fp32":
+        raise SynthesisError(
+            f"the text encoder of {config.model} gave NaN in fp32: its weights are damaged"
+        )
+    return _encoded(config.model_copy(update={"dtype": "fp32"}), folder, texts, device)
+
+
+def _finite(embeddings: list[Tensor]) -> bool:
+    return all(bool(torch.isfinite(each).all()) for each in embeddings)
+
+
+@torch.no_grad()
+def _by_encoder(config: WanConfig, folder: Path, texts: list[str], device: str) -> list[Tensor]:
     require("ftfy", "encoding a prompt for Wan-VACE")
     encoder = _text_pipeline(config, folder)
     try:

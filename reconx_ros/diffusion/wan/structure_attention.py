@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import linear, scaled_dot_product_attention
 
 if TYPE_CHECKING:
     from diffusers.models.transformers.transformer_wan import WanAttention
@@ -92,7 +92,14 @@ class StructureAttention(nn.Module):
         return plain + _without_bias(attn.to_out[0], self.gate(seen))
 
 
-def _without_bias(layer: nn.Module, x: Tensor) -> Tensor:
-    """Return W x of a linear layer, by calling it: where memory is short, its weights come only then."""
-    result: Tensor = layer(x) - layer(x.new_zeros(1, 1, x.shape[-1]))
+def _without_bias(layer: nn.Linear, x: Tensor) -> Tensor:
+    """Return W x, rounded at its own size, not at that of the bias.
+
+    Where memory is short, accelerate's hook of the layer brings its weights before and takes them after.
+    """
+    hook = getattr(layer, "_hf_hook", None)
+    if hook is None:
+        return linear(x, layer.weight)
+    (given,), _ = hook.pre_forward(layer, x)
+    result: Tensor = hook.post_forward(layer, linear(given, layer.weight))
     return result

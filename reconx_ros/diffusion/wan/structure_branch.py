@@ -59,7 +59,6 @@ class StructureBranch(nn.Module):
     def _each(self) -> list[StructureAttention]:
         return [each for each in self.attentions if isinstance(each, StructureAttention)]
 
-    @torch.no_grad()
     def encode(self, cloud: PointCloud, first: Camera) -> StructureTokens:
         """Return the tokens of a cloud of at least one point, seen from the first reference ``first``."""
         where = next(self.encoder.parameters())

@@ -16,9 +16,10 @@ from reconx_ros.diffusion.wan.clips import Window, film_size, padded, windows
 from reconx_ros.diffusion.wan.conditions import Conditions, conditions
 from reconx_ros.diffusion.wan.config import WanConfig
 from reconx_ros.diffusion.wan.doubt import provisional_curve
-from reconx_ros.diffusion.wan.film import Film, NotFinite, Stopped
+from reconx_ros.diffusion.wan.film import NotFinite, Stopped
 from reconx_ros.diffusion.wan.frames import generated_frame
 from reconx_ros.diffusion.wan.load import located
+from reconx_ros.diffusion.wan.loaded import Loaded
 from reconx_ros.diffusion.wan.memory import memory_named
 from reconx_ros.diffusion.wan.roll import Roll, take
 from reconx_ros.diffusion.wan.studio import open_film
@@ -40,10 +41,10 @@ class WanVaceSynthesizer:
     name = "wan-vace"
 
     def __init__(
-        self, film: Film, folder: Path, config: WanConfig, device: str, seconds: float = float("inf")
+        self, loaded: Loaded, folder: Path, config: WanConfig, device: str, seconds: float = float("inf")
     ) -> None:
         """Use ``load``."""
-        self._film, self._folder, self._config, self._device = film, folder, config, device
+        self._loaded, self._folder, self._config, self._device = loaded, folder, config, device
         self._seconds = seconds
         self._curve = provisional_curve()
 
@@ -54,7 +55,7 @@ class WanVaceSynthesizer:
         Args:
             config: which model, and how it films.
             device: ``cpu`` or ``cuda``.
-            seconds: time after which no further window is begun.
+            seconds: time after which filming ends, at the next step.
 
         Raises:
             SynthesisError: the folder or id is not there or no whole Wan-VACE; a file is damaged; the
@@ -62,11 +63,17 @@ class WanVaceSynthesizer:
             MissingDependencyError: a package of the extra ``wan`` is needed and not installed.
         """
         folder = located(config.model)
-        return cls(open_film(folder, config, device), folder, config, device, seconds)
+        loaded = Loaded(open_film(folder, config, device), folder, device)
+        return cls(loaded, folder, config, device, seconds)
+
+    @property
+    def clip(self) -> int:
+        """A whole window: shorter clips are padded, longer ones filmed in several."""
+        return self._config.window
 
     def believed(self, said: Floats, right: NDArray[np.bool_]) -> "WanVaceSynthesizer":
         """Return the synthesizer with its confidence shifted to how often it was right."""
-        other = WanVaceSynthesizer(self._film, self._folder, self._config, self._device, self._seconds)
+        other = WanVaceSynthesizer(self._loaded, self._folder, self._config, self._device, self._seconds)
         other._curve = self._curve.shifted(said, right)
         return other
 
@@ -83,7 +90,12 @@ class WanVaceSynthesizer:
     ) -> tuple[GeneratedFrame, ...]:
         """Film ``trajectory``, clip by clip and window by window; see ``protocol.Synthesizer``.
 
-        Where it is stopped, the windows that are complete are returned.
+        Where it is stopped or its time is over, between two steps, the windows that are complete are
+        returned; one that lacks samples only is complete.
+
+        Raises:
+            SynthesisError: time was over before the first window was complete; memory ran out; the model
+                gives NaN in fp32, or cannot be loaded so.
         """
         takes = takes_of(trajectory)
         plans = [windows(end - begin, self._config.window, self._config.overlap) for begin, end in takes]
@@ -99,6 +111,8 @@ class WanVaceSynthesizer:
                 frames.setdefault(number, frame)
             if len(roll):
                 last[begin + len(roll) - 1] = roll.image[-1]
+        if not frames and clock.late():
+            raise SynthesisError(clock.too_slow())
         return tuple(frames[number] for number in sorted(frames))
 
     def _clip(
@@ -120,10 +134,10 @@ class WanVaceSynthesizer:
             if clock.over():
                 break
             before = roll.image[window.start] if window.shared else first
-            with memory_named(self._config, self._film.mode):
+            with memory_named(self._config, self._loaded.film.mode):
                 given = conditions(chosen, padded(small, window), cloud, self._device, before)
                 draws = self._draws(given, chosen, tokens, clock)
-            if draws is None:
+            if not draws:
                 break
             roll.add(window, take(given, draws, self._config.feather))
             clock.windows += 1
@@ -131,13 +145,13 @@ class WanVaceSynthesizer:
         return roll, [generated_frame(roll, n, cameras[n], self._curve, v) for n, v in enumerate(views)]
 
     def _tokens(self, cloud: PointCloud, first: Camera) -> Tensor | None:
-        branch = self._film.branch
+        branch = self._loaded.film.branch
         return branch.encode(cloud, first).tokens if branch is not None and len(cloud) else None
 
     def _draws(
         self, given: Conditions, chosen: Sequence[Reference], tokens: Tensor | None, clock: "Clock"
-    ) -> list[Tensor] | None:
-        """Return the samples of a window; ``None`` where it was stopped."""
+    ) -> list[Tensor]:
+        """Return the samples of a window: fewer, or none, where it was stopped."""
         height, width = given.image.shape[-2:]
         most = min(self._config.reference_images, given.latents)  # diffusers takes no more
         images = [Image.fromarray(each.resized(height, width).image) for each in chosen[:most]]
@@ -147,7 +161,7 @@ class WanVaceSynthesizer:
             try:
                 draws.append(self._finite(given, images, tokens, self._config.seed + sample, clock))
             except Stopped:
-                return None
+                break
         return draws
 
     def _finite(
@@ -160,18 +174,17 @@ class WanVaceSynthesizer:
     ) -> Tensor:
         """Film; where half precision overflows, load the weights in fp32 for good and film again."""
         try:
-            return self._film(given, images, tokens, seed, clock.step)
+            return self._loaded.film(given, images, tokens, seed, clock.step)
         except NotFinite as err:
-            if self._film.config.dtype == "fp32":
-                raise SynthesisError(
-                    f"Wan-VACE gave NaN in fp32 ({err}): the weights in {self._folder} are damaged"
-                ) from err
-            reason = f"Wan-VACE gave NaN in {self._film.config.dtype} ({err}); going on in fp32"
-        warnings.warn(reason, RuntimeWarning, stacklevel=2)
-        prompts = (self._film.prompt, self._film.negative)
-        precise = self._film.config.model_copy(update={"dtype": "fp32"})
-        del self._film
-        self._film = open_film(self._folder, precise, self._device, prompts)
+            dtype = self._loaded.film.config.dtype
+            reason = f"Wan-VACE gave NaN in {dtype} ({err})"
+        if dtype == "fp32":
+            raise SynthesisError(f"{reason}: the weights in {self._folder} are damaged")
+        warnings.warn(f"{reason}; going on in fp32", RuntimeWarning, stacklevel=2)
+        try:
+            self._loaded.go_precise()
+        except SynthesisError as err:
+            raise SynthesisError(f"{reason}, and in fp32 it cannot be loaded: {err}") from err
         return self._finite(given, images, tokens, seed, clock)
 
 
@@ -180,21 +193,34 @@ class Clock:
 
     def __init__(self, progress: Progress, seconds: float, config: WanConfig, windows: int) -> None:
         """Begin to count; ``windows`` are to be filmed, ``seconds`` are allowed."""
-        self._progress, self._config, self._total = progress, config, windows
+        self._progress, self._config, self._seconds = progress, config, seconds
+        self._total = windows * config.samples * config.steps
+        self._of = windows
         self._end = monotonic() + seconds
-        self.windows = self.sample = 0
+        self.windows = self.sample = self.done = 0
+
+    def late(self) -> bool:
+        """Tell whether the time is over, and nobody asked to stop."""
+        return monotonic() > self._end and not self._progress.cancelled()
 
     def over(self) -> bool:
         """Tell whether no further window should begin."""
         return self._progress.cancelled() or monotonic() > self._end
 
     def step(self, done: int) -> bool:
-        """Report ``done`` steps of the current sample; tell whether to go on."""
+        """Report ``done`` steps of the current sample; say whether to go on (after the last: decode)."""
         steps, samples = self._config.steps, self._config.samples
-        before = (self.windows * samples + self.sample) * steps
-        note = f"window {self.windows + 1}/{self._total}"
-        self._progress.update(STAGE, before + done, self._total * samples * steps, note)
-        return not self._progress.cancelled()
+        self.done = (self.windows * samples + self.sample) * steps + done
+        note = f"window {self.windows + 1}/{self._of}"
+        self._progress.update(STAGE, self.done, self._total, note)
+        return not self._progress.cancelled() and (done == steps or not self.late())
+
+    def too_slow(self) -> str:
+        """Say that the time did not suffice, and what would help."""
+        return (
+            f"Wan-VACE completed no window within {self._seconds:g} s (it did {self.done} of {self._total} "
+            "steps): raise synthesis.seconds (live: live_seconds), or lower synthesis.wan's steps or pixels"
+        )
 
 
 def _showing(references: Sequence[Reference], cameras: Sequence[Camera], count: int) -> list[Reference]:

@@ -37,6 +37,9 @@ def test_other_pipelines_are_refused(copy: Path, refused: Callable[[Path, str], 
     held = json.loads(index.read_text())
     index.write_text(json.dumps({**held, "_class_name": "WanPipeline"}))
     refused(copy, "holds a WanPipeline, not a WanVACEPipeline; give a folder")
+    two = ["diffusers", "WanVACETransformer3DModel"]
+    index.write_text(json.dumps({**held, "transformer_2": two}))
+    refused(copy, "has a transformer_2: a Wan 2.2 VACE of two transformers is not supported")
     index.write_text("{")
     refused(copy, r"model_index\.json cannot be read")
     index.write_text("[]")

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from reconx_ros.diffusion.wan.prompt import cache_folder, prompt_embeddings
+from reconx_ros.diffusion.wan.prompt import KEY, cache_folder, prompt_embeddings
 from reconx_ros.errors import MissingDependencyError, SynthesisError
 
 from .tiny import TEXT_WIDTH, config
@@ -58,6 +59,41 @@ def test_a_damaged_embedding_is_computed_again(folder: Path, tmp_path: Path) -> 
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:100])
     assert torch.equal(prompt_embeddings(how, folder, TEXT_WIDTH, "cpu")[0], first)
+
+
+def test_an_embedding_that_is_not_finite_is_computed_again(folder: Path, tmp_path: Path) -> None:
+    how = config(folder, tmp_path, guidance=1.0)
+    first, _ = prompt_embeddings(how, folder, TEXT_WIDTH, "cpu")
+    (file,) = tmp_path.iterdir()
+    save_file({KEY: torch.full_like(first, torch.nan)}, file)
+    assert torch.equal(prompt_embeddings(how, folder, TEXT_WIDTH, "cpu")[0], first)
+
+
+def scaled_encoder(folder: Path, to: Path, times: float) -> Path:
+    shutil.copytree(folder, to)
+    file = to / "text_encoder" / "model.safetensors"
+    tensors = load_file(file)
+    tensors["encoder.final_layer_norm.weight"] *= times
+    save_file(tensors, file, {"format": "pt"})
+    return to
+
+
+def test_a_text_encoder_that_overflows_in_half_precision_is_run_in_fp32(
+    folder: Path, tmp_path: Path
+) -> None:
+    model = scaled_encoder(folder, tmp_path / "model", 1e6)
+    half = config(model, tmp_path / "cache", guidance=1.0, dtype="fp16")
+    embedding, _ = prompt_embeddings(half, model, TEXT_WIDTH, "cpu")
+    whole, _ = prompt_embeddings(half.model_copy(update={"dtype": "fp32"}), model, TEXT_WIDTH, "cpu")
+    assert torch.isfinite(embedding).all()
+    assert torch.equal(embedding, whole)
+
+
+def test_a_text_encoder_that_gives_nan_is_named_and_nothing_is_kept(folder: Path, tmp_path: Path) -> None:
+    model = scaled_encoder(folder, tmp_path / "model", float("nan"))
+    with pytest.raises(SynthesisError, match=r"text encoder of .* gave NaN in fp32"):
+        prompt_embeddings(config(model, tmp_path / "cache", dtype="bf16"), model, TEXT_WIDTH, "cpu")
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_text_encoder_of_another_model_is_refused(folder: Path, tmp_path: Path) -> None:

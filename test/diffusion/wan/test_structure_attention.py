@@ -4,7 +4,7 @@ from diffusers import WanVACETransformer3DModel
 from diffusers.models.transformers.transformer_wan import WanAttention, WanAttnProcessor
 from torch import Tensor
 
-from reconx_ros.diffusion.wan.structure_attention import Shown, StructureAttention
+from reconx_ros.diffusion.wan.structure_attention import Shown, StructureAttention, _without_bias
 from reconx_ros.diffusion.wan.structure_branch import StructureBranch
 from reconx_ros.structure.encoder import EncoderConfig
 
@@ -66,6 +66,17 @@ def test_a_closed_gate_changes_no_bit(
     plain = attn(x, text)
     shown.tokens = torch.randn(1, 5, 16)
     assert torch.equal(attn(x, text), plain)
+
+
+@torch.no_grad()
+def test_a_small_contribution_is_not_rounded_at_the_size_of_the_bias() -> None:
+    """(W x + b) − b in bfloat16 loses what is a thousandth of b."""
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(24, 24).bfloat16()
+    layer.bias.fill_(3.0)
+    x = (1e-3 * torch.randn(1, 5, 24)).bfloat16()
+    wanted = x.double() @ layer.weight.double().T
+    torch.testing.assert_close(_without_bias(layer, x).double(), wanted, rtol=2**-7, atol=1e-6)
 
 
 def test_a_gradient_opens_the_gate(attached: tuple[WanAttention, StructureAttention, Shown]) -> None:

@@ -1,5 +1,7 @@
 import shutil
 import warnings
+import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from reconx_ros.diffusion.trust import trial
+from reconx_ros.diffusion.trust import Trial
+from reconx_ros.diffusion.wan.film import Film
 from reconx_ros.diffusion.wan.structure_branch import StructureBranch
 from reconx_ros.diffusion.wan.structure_weights import save_structure
+from reconx_ros.diffusion.wan.studio import open_film
 from reconx_ros.diffusion.wan.synthesizer import WanVaceSynthesizer
 from reconx_ros.errors import SynthesisError
 from reconx_ros.progress import Silent
@@ -120,10 +124,42 @@ def test_stopped_it_returns_the_windows_that_are_complete(synthesizer: WanVaceSy
         assert np.array_equal(one.image, two.image)
 
 
-def test_no_window_is_begun_after_the_time_allowed(folder: Path, cache: Path) -> None:
+class Late(Watch):
+    """Lets the clock strike after so many reports."""
+
+    def __init__(self, late_after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        now = lambda: 1e9 if len(self.told) >= late_after else 0.0  # noqa: E731
+        monkeypatch.setattr("reconx_ros.diffusion.wan.synthesizer.monotonic", now)
+
+
+def test_time_over_ends_the_filming_at_the_next_step(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    references, cloud, path = scene(11)
+    timed = WanVaceSynthesizer.load(config(folder, cache, steps=3), "cpu", seconds=60)
+    for late_after, reports, frames in ((4, 4, 5), (3, 3, 5), (5, 5, 5), (6, 6, 8)):
+        watch = Late(late_after, monkeypatch)
+        assert len(timed.generate(references[:1], cloud, path, watch)) == frames
+        assert len(watch.told) == reports
+    for late_after in (1, 2):
+        watch = Late(late_after, monkeypatch)
+        with pytest.raises(
+            SynthesisError, match=rf"no window within 60 s .*did {late_after} of 9 steps.*raise"
+        ):
+            timed.generate(references[:1], cloud, path, watch)
+        assert len(watch.told) == late_after
+    assert timed.generate(references[:1], cloud, path, Watch(cancel_after=1)) == ()
+
+
+def test_samples_that_time_allows_are_used(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     references, cloud, path = scene(5)
-    hasty = WanVaceSynthesizer.load(config(folder, cache), "cpu", seconds=0.0)
-    assert hasty.generate(references, cloud, path, Silent()) == ()
+    many = WanVaceSynthesizer.load(config(folder, cache, samples=3), "cpu", seconds=60)
+    watch = Late(3, monkeypatch)
+    assert len(many.generate(references[:1], cloud, path, watch)) == 5
+    assert len(watch.told) == 3
 
 
 def test_samples_that_disagree_lower_confidence_in_holes(
@@ -172,13 +208,13 @@ def test_structure_weights_change_what_is_filmed(
     assert not np.array_equal(images[1], plain.image)
 
 
-def test_a_contest_can_measure_it(synthesizer: WanVaceSynthesizer) -> None:
+def test_a_contest_can_measure_it(synthesizer: WanVaceSynthesizer, trial: Callable[..., Trial]) -> None:
     path = scene(5)[2]
     views = [reference(path.cameras[number]) for number in (0, 2, 4)]
     found = trial(synthesizer, views, 3, Silent())
-    assert np.isfinite(found.covered_db).all()
-    assert len(found.covered_db) == 3
-    assert min(found.covered_db) > 20  # the render is put back
+    assert list(found.looks) == [0, 1, 2]
+    for each in found.looks.values():
+        assert -10 * np.log10(each.square[each.seen].mean()) > 20  # the render is put back
 
 
 def overflowing(folder: Path, to: Path, times: float) -> Path:
@@ -200,6 +236,48 @@ def test_an_overflow_of_half_precision_is_filmed_again_in_fp32(
     assert len(frames) == 5
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        assert len(half.generate(references[:1], cloud, path, Silent())) == 5
+
+
+def test_fp32_takes_the_place_of_half_precision_for_all_and_once(
+    folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a contest corrected shares the weights: they are loaded once more, with the old ones gone."""
+    model = overflowing(folder, tmp_path / "model", 1e6)
+    references, cloud, path = scene(5)
+    half = WanVaceSynthesizer.load(config(model, cache, dtype="fp16"), "cpu")
+    other = half.believed(np.full(1000, 0.5, np.float32), np.ones(1000, np.bool_))
+    old, found = weakref.ref(half._loaded.film.pipeline.transformer), []
+
+    def opened(*arguments: object) -> Film:
+        found.append(old())
+        return open_film(*arguments)
+
+    monkeypatch.setattr("reconx_ros.diffusion.wan.loaded.open_film", opened)
+    with pytest.warns(RuntimeWarning, match="going on in fp32"):
+        half.generate(references[:1], cloud, path, Silent())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(other.generate(references[:1], cloud, path, Silent())) == 5
+    assert found == [None]
+
+
+def test_where_fp32_cannot_be_loaded_every_call_says_so(folder: Path, cache: Path, tmp_path: Path) -> None:
+    model = overflowing(folder, tmp_path / "model", 1e6)
+    references, cloud, path = scene(5)
+    half = WanVaceSynthesizer.load(config(model, cache, dtype="fp16"), "cpu")
+    (model / WEIGHTS).rename(tmp_path / "away")
+    with (
+        pytest.warns(RuntimeWarning, match="going on in fp32"),
+        pytest.raises(
+            SynthesisError, match=r"NaN in fp16 .*in fp32 it cannot be loaded: .*no \.safetensors"
+        ),
+    ):
+        half.generate(references[:1], cloud, path, Silent())
+    with pytest.raises(SynthesisError, match=r"no \.safetensors"):
+        half.generate(references[:1], cloud, path, Silent())
+    (tmp_path / "away").rename(model / WEIGHTS)
+    with pytest.warns(RuntimeWarning, match="NaN in fp16 .*going on in fp32"):
         assert len(half.generate(references[:1], cloud, path, Silent())) == 5
 
 
