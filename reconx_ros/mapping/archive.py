@@ -19,6 +19,7 @@ from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.live_gaussians import TakenGaussians
 from reconx_ros.mapping.npz import DAMAGED
 from reconx_ros.splatting.appearance import Appearance
+from reconx_ros.splatting.evidence import Evidence
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.motion import moved
 
@@ -54,6 +55,7 @@ class Archive:
         self._temporary = None if folder is not None else tempfile.TemporaryDirectory(prefix="reconx-")
         self._folder = folder if folder is not None else Path(self._temporary.name)  # type: ignore[union-attr]
         self._motions: dict[int, Array] = {}
+        self._corners: dict[int, Array] = {}
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -80,7 +82,7 @@ class Archive:
             aside.replace(file)
         except OSError as err:
             raise MapError(f"submap {number} cannot be put to disk: {err.strerror or err}") from err
-        self._motions[number] = np.eye(4)
+        self._motions[number], self._corners[number] = np.eye(4), _corners(submap)
 
     def read(self, number: int) -> RestingSubmap:
         """Return a submap, corrected, and leave it here.
@@ -97,8 +99,13 @@ class Archive:
 
     def remove(self, number: int) -> None:
         """Forget a submap."""
-        del self._motions[number]
+        del self._motions[number], self._corners[number]
         self._file(number).unlink(missing_ok=True)
+
+    def corners(self, number: int) -> Array:
+        """Return the corners [8, 3] of a box round all points and Gaussians of a submap; none if empty."""
+        motion = self._motions[number]
+        return self._corners[number] @ motion[:3, :3].T + motion[:3, 3]
 
     def move(self, motions: Mapping[int, Array]) -> None:
         """Note corrections of submaps; those that do not rest here are ignored."""
@@ -108,6 +115,15 @@ class Archive:
 
     def _file(self, number: int) -> Path:
         return self._folder / f"{number:06d}.npz"
+
+
+def _corners(submap: RestingSubmap) -> Array:
+    means = [] if submap.taken is None else [submap.taken.gaussians.means]
+    positions = np.concatenate([submap.voxels.means()[:, :3], *means])
+    if not len(positions):
+        return np.empty((0, 3))
+    axes = np.stack([positions.min(axis=0), positions.max(axis=0)], axis=1)
+    return np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
 
 
 def _moved(submap: RestingSubmap, number: int, motion: Array, voxel_size: float) -> RestingSubmap:
@@ -145,6 +161,7 @@ def _packed(submap: RestingSubmap) -> dict[str, NDArray[Any]]:
         arrays["ids"] = taken.ids
         arrays |= {f"gaussians {f.name}": getattr(taken.gaussians, f.name) for f in fields(GaussianMap)}
         arrays |= {f"appearance {f.name}": getattr(taken.appearance, f.name) for f in fields(Appearance)}
+        arrays |= {f"evidence {f.name}": getattr(taken.evidence, f.name) for f in fields(Evidence)}
     return arrays
 
 
@@ -160,6 +177,7 @@ def _unpacked(packed: Mapping[str, NDArray[Any]]) -> RestingSubmap:
     if "ids" in packed:
         gaussians = GaussianMap(**{f.name: packed[f"gaussians {f.name}"] for f in fields(GaussianMap)})
         appearance = Appearance(**{f.name: packed[f"appearance {f.name}"] for f in fields(Appearance)})
-        taken = TakenGaussians(gaussians, packed["ids"], appearance)
+        evidence = Evidence(**{f.name: packed[f"evidence {f.name}"] for f in fields(Evidence)})
+        taken = TakenGaussians(gaussians, packed["ids"], appearance, evidence)
     voxels = Voxels(**{f.name: packed[f"voxels {f.name}"] for f in fields(Voxels)})
     return RestingSubmap(tuple(keyframes), voxels, taken)

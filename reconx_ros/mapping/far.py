@@ -33,6 +33,11 @@ class FarPoints:
         return len(self.ids)
 
     @staticmethod
+    def none() -> "FarPoints":
+        """Return no points."""
+        return FarPoints.of(Voxels.empty(), 1.0)
+
+    @staticmethod
     def of(voxels: Voxels, voxel_size: float) -> "FarPoints":
         """Return one point of each provenance a voxel of ``voxel_size`` metres."""
         means, order = voxels.means(), np.argsort(-voxels.weight, kind="stable")
@@ -42,7 +47,7 @@ class FarPoints:
         return FarPoints(
             means[rows, :3].astype(np.float32),
             np.rint(means[rows, 3:6]).astype(np.uint8),
-            (1 + voxels.weight[rows]).astype(np.float32),
+            voxels.confidence()[rows],
             voxels.provenance[rows],
             voxels.ids[rows],
         )
@@ -58,14 +63,17 @@ class FarAway:
     def __init__(self, config: MappingConfig) -> None:
         self._config = config
         self._points: dict[int, FarPoints] = {}
+        self._given: tuple[frozenset[int], FarPoints] | None = None
 
     def put(self, number: int, voxels: Voxels) -> None:
         """Note a submap that went to rest."""
+        self._given = None
         if self._config.far_points:
             self._points[number] = FarPoints.of(voxels, self._config.far_voxel)
 
     def drop(self, number: int) -> None:
         """Forget a submap that is back."""
+        self._given = None
         self._points.pop(number, None)
 
     def move(self, motions: Mapping[int, NDArray[np.float64]]) -> None:
@@ -74,14 +82,21 @@ class FarAway:
             far, motion = self._points[number], motions[number]
             moved = far.points @ motion[:3, :3].T + motion[:3, 3]
             self._points[number] = replace(far, points=moved.astype(np.float32))
+            self._given = None
 
     def nearest(self, numbers: Iterable[int]) -> FarPoints:
-        """Return the points of the submaps ``numbers``, whole ones, as long as ``far_points`` lasts."""
-        chosen, left = [FarPoints.of(Voxels.empty(), self._config.far_voxel)], self._config.far_points
+        """Return the points of the submaps ``numbers``, whole ones, as long as ``far_points`` lasts.
+
+        While none of them changes, the same object is returned.
+        """
+        chosen, left = list[int](), self._config.far_points
         for number in (n for n in numbers if n in self._points):
             left -= len(self._points[number])
             if left < 0:
                 break
-            chosen.append(self._points[number])
-        columns = ([getattr(one, field.name) for one in chosen] for field in fields(FarPoints))
-        return FarPoints(*(np.concatenate(column) for column in columns))
+            chosen.append(number)
+        if self._given is None or self._given[0] != frozenset(chosen):
+            parts = [FarPoints.none(), *(self._points[number] for number in chosen)]
+            columns = ([getattr(one, field.name) for one in parts] for field in fields(FarPoints))
+            self._given = frozenset(chosen), FarPoints(*(np.concatenate(column) for column in columns))
+        return self._given[1]

@@ -18,7 +18,7 @@ from typing import Any
 from reconx_ros.config import ReconxConfig, dump_config
 from reconx_ros.errors import MapError
 from reconx_ros.mapping.appearance import read_appearance, write_appearance
-from reconx_ros.mapping.ply import read_cloud, read_gaussians, write_cloud, write_gaussians
+from reconx_ros.mapping.ply import read_cloud, read_gaussians, read_map, write_cloud, write_gaussians
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.sources.nerfstudio import write_cameras
 from reconx_ros.splatting.gaussians import GaussianMap
@@ -49,7 +49,7 @@ def save(reconstruction: Reconstruction, folder: Path, config: ReconxConfig) -> 
     check_writable(folder)
     try:
         with _aside(folder) as aside:
-            write_gaussians(aside / "map.ply", reconstruction.gaussians)
+            write_gaussians(aside / "map.ply", reconstruction.gaussians, reconstruction.evidence)
             write_cloud(aside / "cloud.ply", reconstruction.cloud)
             write_cameras(aside / "cameras.json", [(k.name, k.camera) for k in reconstruction.keyframes])
             write_appearance(aside / "appearance.json", reconstruction.appearance)
@@ -72,12 +72,11 @@ def load(folder: Path) -> Reconstruction:
     Raises:
         MapError: no map there, or a damaged one.
     """
-    gaussians = load_map(folder)
+    gaussians, evidence = read_map(_map_file(folder))
     cloud = read_cloud(folder / "cloud.ply")
     report = _read_report(folder)
-    return Reconstruction(
-        gaussians, cloud, (), bool(report.get("metric", True)), read_appearance(folder), report
-    )
+    metric = bool(report.get("metric", True))
+    return Reconstruction(gaussians, cloud, (), metric, read_appearance(folder), report, evidence)
 
 
 def load_map(folder: Path) -> GaussianMap:
@@ -86,10 +85,14 @@ def load_map(folder: Path) -> GaussianMap:
     Raises:
         MapError: no map there, or a damaged one.
     """
+    return read_gaussians(_map_file(folder))
+
+
+def _map_file(folder: Path) -> Path:
     file = folder / "map.ply" if folder.is_dir() else folder
     if not file.is_file():
         raise MapError(f"{folder} holds no map: map.ply is not there (give the folder of a reconstruction)")
-    return read_gaussians(file)
+    return file
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """The live map: keyframes come one by one, the map is valid after every step."""
 
+import logging
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,23 @@ from numpy.typing import NDArray
 from reconx_ros.config import ReconxConfig
 from reconx_ros.diffusion.protocol import Scene
 from reconx_ros.diffusion.synthesis import Synthesis
-from reconx_ros.errors import MapError
 from reconx_ros.geometry.choose import FROM_NEIGHBOURS, ROOMS, choose_method
-from reconx_ros.geometry.fusion import CloudFusion
-from reconx_ros.geometry.protocol import OBSERVED, Geometry, PointCloud, PointMap
+from reconx_ros.geometry.protocol import OBSERVED, Geometry, GeometryEstimate, PointMap
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.overlap import shown_again
-from reconx_ros.mapping.archive import Archive, RestingSubmap
-from reconx_ros.mapping.far import FarAway, FarPoints
-from reconx_ros.mapping.imagination import Imagination
-from reconx_ros.mapping.live_gaussians import LiveGaussians
+from reconx_ros.mapping.box import Box
+from reconx_ros.mapping.distance_field import DistanceField
+from reconx_ros.mapping.far import FarPoints
+from reconx_ros.mapping.imagination import Imagination, Surroundings
+from reconx_ros.mapping.local_field import local_field
+from reconx_ros.mapping.near import NearMap
+from reconx_ros.mapping.paging import Paging
 from reconx_ros.mapping.reconstruction import Reconstruction
-from reconx_ros.mapping.submaps import LOADED, Submaps
+from reconx_ros.mapping.submaps import Submaps
+from reconx_ros.mapping.undo import all_or_nothing
 from reconx_ros.mapping.whole import whole_map
+from reconx_ros.mapping.witnesses import Witnesses
 from reconx_ros.progress import Progress, Silent
-from reconx_ros.sources.rigid import rigid_inverse
 from reconx_ros.splatting.initialise import initialise
 from reconx_ros.splatting.rasterize import observed_by
 from reconx_ros.splatting.report import OptimisationReport
@@ -33,6 +36,8 @@ from reconx_ros.splatting.views import observed_view
 from reconx_ros.stopwatch import Stopwatch
 
 Array = NDArray[np.float64]
+
+_log = logging.getLogger(__name__)
 
 WAITING = 4
 """Keyframes whose geometry is asked for again when a new one comes, at most."""
@@ -48,6 +53,9 @@ class IncrementalMapper:
     Args:
         config: every stage's settings.
         scratch: folder for submaps that rest on disk; ``None`` for a temporary one.
+
+    Attributes:
+        imagined: what was filmed last.
     """
 
     def __init__(self, config: ReconxConfig, scratch: Path | None = None) -> None:
@@ -57,36 +65,42 @@ class IncrementalMapper:
 
     def reset(self) -> None:
         """Forget the map and all keyframes."""
-        fusion = self.config.geometry.fusion
-        self._keyframes: list[Keyframe] = []
+        self._near = NearMap(self.config)
         self._rooms: dict[str, Geometry] = {}
-        self._waiting: list[str] = []
-        self._fusion = CloudFusion(fusion)
-        self._gaussians = LiveGaussians(self.config)
+        self._geometry: dict[str, str] = {}
+        self._warnings: list[str] = []
         self.imagination.reset()
-        self._imagined = Synthesis(report={"reason": "nothing was filmed yet"})
+        self.imagined = Synthesis(report={"reason": "nothing was filmed yet"})
         self._submaps = Submaps(self.config.mapping)
-        self._archive = Archive(self._scratch, fusion.voxel_size)
-        self._far = FarAway(self.config.mapping)
-        self._groups: dict[str, int] = {}
-        self._poses: dict[str, Array] = {}
+        self._paging = Paging(self.config, self._scratch)
+        self._witnesses = Witnesses()
         self._watch = Stopwatch()
-        self._metric = True
         self._report: dict[str, Any] = {}
+
+    @property
+    def released(self) -> list[str]:
+        """Names of keyframes that the map can be built again without, since somebody looked."""
+        return self._near.released
 
     @property
     def ids(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ids of the points and of the Gaussians in memory, in the order of ``snapshot(whole=False)``."""
-        return self._fusion.ids, self._gaussians.ids.copy()
+        return self._near.fusion.ids, self._near.gaussians.ids.copy()
 
     @property
     def submaps(self) -> tuple[int, int]:
         """Number of submaps, and of those that rest on disk."""
-        return len(self._submaps.all), len(self._archive)
+        return len(self._submaps.all), len(self._paging.archive)
+
+    @property
+    def without_depth(self) -> int:
+        """Keyframes in memory, where none of them has depth yet, for it comes from other views; else 0."""
+        views, waiting = len(self._near.keyframes), len(self._near.waiting)
+        return views if 0 < views == waiting else 0
 
     def far(self) -> FarPoints:
         """Return points of the submaps that rest on disk, thinned out, the nearest submaps first."""
-        return self._far.nearest(self._submaps.nearest())
+        return self._paging.far(self._submaps.nearest())
 
     def add(self, keyframe: Keyframe) -> PointMap:
         """Take in ``keyframe``: its geometry, its new points, and Gaussians for those.
@@ -99,33 +113,25 @@ class IncrementalMapper:
             The pointmap of this keyframe.
 
         Raises:
-            GeometryError: no geometry can be made of it; the map is as it was before.
+            ReconxError: no geometry or no Gaussians can be made of it; the map is as it was before.
             MapError: a submap cannot be put to disk or read back; the keyframe is in the map.
         """
-        views = [*self._keyframes, keyframe]
+        views = [*self._near.keyframes, keyframe]
         with self._watch.stage("geometry"):
             geometry = self._room(views)
-            waiting = [i for i, view in enumerate(self._keyframes) if view.name in self._waiting]
+            waiting = [i for i, view in enumerate(self._near.keyframes) if view.name in self._near.waiting]
             estimate = geometry.estimate(views, Silent(), only=[len(views) - 1, *waiting])
-            taken, pointmap = estimate.keyframes[0], estimate.pointmaps[0]
-            rows = self._fusion.add(taken, pointmap, OBSERVED, self._submaps.next(taken.camera))
-        self._enter(taken)
-        self._renew(taken)
-        self._metric = estimate.metric
-        if geometry.name in FROM_NEIGHBOURS and not pointmap.known.any():
-            self._waiting = [*self._waiting, taken.name][-WAITING:]
-        else:
-            self._grow(taken, pointmap, rows)
-        for late, found in zip(estimate.keyframes[1:], estimate.pointmaps[1:], strict=True):
-            self._deliver(late, found)
+            self._warn(estimate.warnings(()))
+        with all_or_nothing(self._near, self._submaps, self._witnesses):
+            self._take_in(estimate, geometry.name in FROM_NEIGHBOURS)
         with self._watch.stage("submaps"):
-            self._page()
-        return pointmap
+            self._paging.turn(self._near, self._submaps.active(), self._room)
+        return estimate.pointmaps[0]
 
     def refine(self, seconds: float, progress: Progress | None = None) -> OptimisationReport | None:
         """Optimise for at most ``seconds``; nothing happens before the first keyframe."""
         with self._watch.stage("splatting"):
-            report = self._gaussians.refine(seconds, progress or Silent())
+            report = self._near.gaussians.refine(seconds, progress or Silent())
         if report is not None:
             self._report = asdict(report)
         return report
@@ -141,25 +147,28 @@ class IncrementalMapper:
         Raises:
             GeometryError: the keyframes in memory have no depth.
         """
-        if not self.imagination.wanted or not self._keyframes:
+        if not self.imagination.wanted or not self._near.keyframes:
             return 0
         with self._watch.stage("synthesis"):
-            room, cloud = self._room(self._keyframes), self._fusion.cloud()
-            made = self.imagination.film(self._keyframes, room, cloud, progress or Silent(), self._scene())
-        with self._watch.stage("splatting"):
-            self._gaussians.imagine(made.frames, self._groups[self._keyframes[-1].name])
-        self._imagined = made
+            views, cloud = self._near.keyframes, self._near.fusion.cloud()
+            room, group = self._room(views), self._near.groups[views[-1].name]
+            surroundings = Surroundings(cloud, self._near.gaussians.witnesses(), group, self._scene())
+            made = self.imagination.film(views, room, surroundings, progress or Silent())
+        if not made.interrupted:
+            with self._watch.stage("splatting"):
+                self._near.gaussians.imagine(made.frames, group)
+        self.imagined = made
         return len(made.frames)
 
     def _scene(self) -> Scene | None:
         """Return the Gaussians so far for frames to keep to, where that is wanted."""
         if self.config.synthesis.small.grounding == 0:
             return None
-        live = self._gaussians.snapshot()
-        return None if live is None else observed_by(live[0], self.config.splatting.rasterizer)
+        live = self._near.gaussians.snapshot()
+        return observed_by(live[0], *self.config.drawing) if live is not None and len(live[0]) else None
 
     def snapshot(self, whole: bool = True) -> Reconstruction | None:
-        """Return the map as it is now, or ``None`` before the first keyframe.
+        """Return the map as it is now, or ``None`` before there is anything in it.
 
         Args:
             whole: with the submaps that rest on disk; else what is near, in the order of ``ids``.
@@ -167,29 +176,56 @@ class IncrementalMapper:
         Raises:
             MapError: a submap cannot be read back.
         """
-        live = self._gaussians.snapshot()
+        live = self._near.gaussians.snapshot()
         if live is None:
             return None
         report = {
+            **self._geometry,
+            "warnings": list(self._warnings),
             "seconds": dict(self._watch.seconds),
             "optimisation": self._report,
+            "pruned": asdict(self._near.gaussians.pruned),
             "partial": False,
-            "synthesizer": self._imagined.name,
-            "synthesis": self._imagined.report,
-            "generated_frames": len(self._imagined.frames),
-            "synthesis_summary": self._imagined.summary,
+            "synthesizer": self.imagined.name,
+            "synthesis": self.imagined.report,
+            "generated_frames": len(self.imagined.frames),
+            "synthesis_summary": self.imagined.summary,
         }
         near = Reconstruction(
-            live[0], self._fusion.cloud(), tuple(self._keyframes), self._metric, live[1], report
+            live[0],
+            self._near.fusion.cloud(),
+            tuple(self._near.keyframes),
+            self._near.metric,
+            live[1],
+            report,
+            self._near.gaussians.evidence() if whole else None,
         )
-        return whole_map(near, self._archive, self.config) if whole and len(self._archive) else near
+        archive = self._paging.archive
+        return whole_map(near, archive, self.config) if whole and len(archive) else near
+
+    def field(self) -> DistanceField | None:
+        """Return the distance field round the newest keyframe, ``None`` where it is not wanted."""
+        config = self.config.mapping.distance_field
+        if not config.live_radius or not self._near.keyframes:
+            return None
+        centre = self._near.keyframes[-1].camera.centre
+        return local_field(self._near.fusion.cloud(), self._near.keyframes, centre, config)
 
     def load(self, reconstruction: Reconstruction) -> None:
-        """Replace the map by ``reconstruction``; mapping goes on from there."""
+        """Replace the map by ``reconstruction``; mapping goes on from there.
+
+        All of its Gaussians stay, also where they are more than ``splatting.max_gaussians``.
+
+        Raises:
+            ReconxError: it is no valid map; the map that is there stays.
+        """
+        near = NearMap(self.config)
+        made_by = {k: v for k, v in reconstruction.report.items() if k in ("geometry", "geometry_reason")}
+        near.fusion.restore(reconstruction.cloud, made_by.get("geometry") in FROM_NEIGHBOURS)
+        near.gaussians.restore(reconstruction.gaussians, reconstruction.evidence)
+        near.metric = reconstruction.metric
         self.reset()
-        self._fusion.restore(reconstruction.cloud)
-        self._gaussians.add(reconstruction.gaussians, LOADED)
-        self._metric = reconstruction.metric
+        self._near, self._geometry = near, made_by
 
     def correct(self, poses: Mapping[str, Array]) -> int:
         """Move the map where poses of keyframes were corrected (a loop was closed).
@@ -205,16 +241,11 @@ class IncrementalMapper:
         Raises:
             GeometryError: a point would be too far from the origin of the world; nothing moved.
         """
-        motions = self._submaps.motions(self._poses, poses)
-        self._fusion.move(motions)
-        self._gaussians.move(motions, self._groups)
-        self._archive.move(motions)
-        self._far.move(motions)
+        motions = self._submaps.motions(self._near.poses, poses)
+        self._near.move(motions)
+        self._paging.move(motions)
+        self._witnesses.move(motions)
         self._submaps.moved(motions)
-        for name, group in self._groups.items():
-            if group in motions:
-                self._poses[name] = motions[group] @ self._poses[name]
-        self._keyframes = [replace(k, camera=k.camera.moved(self._poses[k.name])) for k in self._keyframes]
         return len(motions)
 
     def clear_box(self, low: Array, high: Array, world_from_box: Array | None = None) -> int:
@@ -228,25 +259,31 @@ class IncrementalMapper:
         Raises:
             MapError: a submap cannot be read back or put to disk.
         """
-        for number in self._archive:
-            self._awake(number)
-        box_from_world = rigid_inverse(np.eye(4) if world_from_box is None else world_from_box)
-        points = _inside(self._fusion.cloud().points, box_from_world, low, high)
-        self._fusion.remove(points)
-        live = self._gaussians.snapshot()
-        removed = 0 if live is None else self._remove(live[0].means, box_from_world, low, high)
-        self._page()
-        return removed + int(np.count_nonzero(points))
+        box = Box.of(low, high, world_from_box)
+        return self._paging.clear(box) + self._near.clear(box)
 
-    def _remove(self, means: NDArray[np.float32], box_from_world: Array, low: Array, high: Array) -> int:
-        return self._gaussians.remove(_inside(means, box_from_world, low, high))
+    def _warn(self, lines: list[str]) -> None:
+        """Say what the geometry of the newest keyframe came with, and keep it for the report."""
+        for line in lines:
+            if line not in self._warnings:
+                _log.warning(line)
+        self._warnings = lines
 
-    def _enter(self, keyframe: Keyframe) -> None:
-        """Note a keyframe and the submap it belongs to."""
-        submap = self._submaps.assign(keyframe.name, keyframe.camera)
-        self._groups[keyframe.name] = submap.number
-        self._poses[keyframe.name] = keyframe.camera.world_from_camera
-        self._keyframes.append(keyframe)
+    def _take_in(self, estimate: GeometryEstimate, from_neighbours: bool) -> None:
+        """Take in the new keyframe, the first of ``estimate``, and those that waited for it."""
+        taken, pointmap = estimate.keyframes[0], estimate.pointmaps[0]
+        with self._watch.stage("geometry"):
+            rows = self._near.fusion.add(taken, pointmap, OBSERVED, self._submaps.next(taken.camera))
+        self._near.enter(taken, self._submaps.assign(taken.name, taken.camera).number)
+        self._renew(taken)
+        self._near.metric = estimate.metric
+        if from_neighbours and not pointmap.known.any():
+            self._near.waiting = [*self._near.waiting, taken.name][-WAITING:]
+        else:
+            self._grow(taken, pointmap, rows)
+        for late, found in zip(estimate.keyframes[1:], estimate.pointmaps[1:], strict=True):
+            if late.name in self._near.waiting:  # else this keyframe has replaced it
+                self._deliver(late, found)
 
     def _renew(self, keyframe: Keyframe) -> None:
         """Let old views go that ``keyframe`` shows again: places that are seen daily must not grow.
@@ -254,104 +291,46 @@ class IncrementalMapper:
         What came of them stays. Where few views are left of a submap it joins that of ``keyframe``, else
         there would be ever more of them.
         """
-        old = [k for k in self._keyframes if self._submaps.outlived(k.name)]
+        old = [k for k in self._near.keyframes if self._submaps.outlived(k.name)]
         gone = shown_again(keyframe, old, self.config.keyframes.max_overlap)
         if not gone:
             return
-        self._gaussians.forget_views(gone)
-        self._keyframes = [k for k in self._keyframes if k.name not in gone]
-        mine, thinned = self._groups[keyframe.name], set[int]()
-        for name in gone:
-            number = self._groups.pop(name)
-            del self._poses[name]
+        left = self._near.forget(gone)
+        views = {k.name: (k, left[k.name]) for k in old if k.name in left}
+        self._near.released += self._witnesses.replace(views, self._near.keyframes)
+        for name, number in left.items():
             self._submaps.leave(name, number)
-            thinned.add(number)
-        for number in sorted(thinned - {mine}):
+        mine = self._near.groups[keyframe.name]
+        for number in sorted(set(left.values()) - {mine}):
             if self._submaps.absorb(number, mine):
-                self._fusion.regroup(number, mine)
-                self._gaussians.regroup(number, mine)
-                self._groups = {n: mine if group == number else group for n, group in self._groups.items()}
+                self._near.regroup(number, mine)
+                self._witnesses.regroup(number, mine)
 
     def _room(self, views: list[Keyframe]) -> Geometry:
         """Return the room for ``views``; it is kept, for rooms remember what they know of each view."""
-        method, _ = choose_method(self.config.geometry, views)
+        method, reason = choose_method(self.config.geometry, views)
         if method not in self._rooms:
+            _log.info("geometry is %s: %s", method, reason)
+            self._geometry = {"geometry": method, "geometry_reason": reason}
             self._rooms[method] = ROOMS[method](self.config.geometry, True)
         return self._rooms[method]
 
     def _deliver(self, keyframe: Keyframe, pointmap: PointMap) -> None:
         """Bring in a keyframe that waited, if its geometry is known by now."""
         if pointmap.known.any():
-            self._waiting.remove(keyframe.name)
-            self._keyframes = [keyframe if k.name == keyframe.name else k for k in self._keyframes]
-            self._poses[keyframe.name] = keyframe.camera.world_from_camera
+            self._near.waiting.remove(keyframe.name)
+            self._near.renew(keyframe)
             with self._watch.stage("geometry"):
-                rows = self._fusion.add(keyframe, pointmap, OBSERVED, self._groups[keyframe.name])
+                rows = self._near.fusion.add(keyframe, pointmap, OBSERVED, self._near.groups[keyframe.name])
             self._grow(keyframe, pointmap, rows)
 
     def _grow(self, keyframe: Keyframe, pointmap: PointMap, rows: NDArray[np.intp]) -> None:
         with self._watch.stage("splatting"):
-            new, group = _rows(self._fusion.cloud(), rows), self._groups[keyframe.name]
+            new, group = self._near.fusion.cloud(rows), self._near.groups[keyframe.name]
             if len(new):
-                self._gaussians.add(initialise(new, self.config.splatting), group)
+                self._near.gaussians.add(initialise(new, self.config.splatting), group)
             view = observed_view(keyframe, pointmap)
-            self._gaussians.replace_imagined(view)
-            self._gaussians.add_view(keyframe.name, view)
-            self._gaussians.prune()
-            self._gaussians.fill(keyframe, view.depth, group)
-
-    def _page(self) -> None:
-        """Put far submaps to disk and fetch near ones."""
-        wanted = self._submaps.active()
-        for number in self._archive:
-            if number in wanted:
-                self._awake(number)
-        for number in set(self._groups.values()) - wanted - set(self._archive):
-            self._rest(number)
-
-    def _rest(self, number: int) -> None:
-        mine = [k for k in self._keyframes if self._groups[k.name] == number]
-        names = [k.name for k in mine]
-        taken = self._gaussians.take(number, names)
-        resting = RestingSubmap(tuple(mine), self._fusion.take(number), taken)
-        self._keyframes = [k for k in self._keyframes if self._groups[k.name] != number]
-        try:
-            self._archive.store(number, resting)
-        except MapError:
-            self._put_back(number, resting)
-            raise
-        self._far.put(number, resting.voxels)
-
-    def _awake(self, number: int) -> None:
-        submap = self._archive.read(number)
-        self._archive.remove(number)
-        self._far.drop(number)
-        self._put_back(number, submap)
-
-    def _put_back(self, number: int, submap: RestingSubmap) -> None:
-        self._fusion.put(submap.voxels)
-        self._keyframes += submap.keyframes
-        if submap.taken is not None:
-            self._gaussians.add(submap.taken.gaussians, number, submap.taken.ids)
-        for keyframe in submap.keyframes:
-            views = [keyframe, *(k for k in self._keyframes if k is not keyframe)]
-            estimate = self._room(views).estimate(views, Silent(), only=[0])
-            self._gaussians.add_view(keyframe.name, observed_view(keyframe, estimate.pointmaps[0]))
-
-
-def _inside(
-    points: NDArray[np.float32], box_from_world: Array, low: Array, high: Array
-) -> NDArray[np.bool_]:
-    local = points @ box_from_world[:3, :3].T + box_from_world[:3, 3]
-    return np.asarray(((local >= low) & (local <= high)).all(axis=1))
-
-
-def _rows(cloud: PointCloud, rows: NDArray[np.intp]) -> PointCloud:
-    return PointCloud(
-        cloud.points[rows],
-        cloud.colors[rows],
-        cloud.normals[rows],
-        cloud.confidence[rows],
-        cloud.provenance[rows],
-        cloud.views[rows],
-    )
+            self._near.gaussians.replace_imagined(view)
+            self._near.gaussians.add_views(keyframe.name, [view])
+            self._near.gaussians.prune()
+            self._near.gaussians.fill(keyframe, view.depth, group)

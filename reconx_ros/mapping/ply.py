@@ -3,7 +3,8 @@
 ``map.ply`` has the layout of the original 3DGS release (INRIA): log scales, logit opacity, wxyz
 quaternions, ``f_rest`` channel-major, so that any splat viewer opens it; ``confidence`` (float,
 [0, 1]) and ``provenance`` (uchar, 0 observed, 1 generated) follow as extra properties that viewers
-skip. A map without them loads as observed with confidence 1.
+skip. A map without them loads as observed with confidence 1. Where mapping may go on,
+``point_confidence`` and ``evidence`` (float) say what the confidence comes of (``splatting/evidence.py``).
 """
 
 from pathlib import Path
@@ -15,6 +16,7 @@ from plyfile import PlyData, PlyElement, PlyParseError
 
 from reconx_ros.errors import MapError
 from reconx_ros.geometry.protocol import OBSERVED, PointCloud, map_confidence
+from reconx_ros.splatting.evidence import Evidence
 from reconx_ros.splatting.gaussians import GaussianMap
 
 Table = NDArray[Any]
@@ -23,18 +25,20 @@ _NORMAL = ("nx", "ny", "nz")
 _SCALE = ("scale_0", "scale_1", "scale_2")
 _ROTATION = ("rot_0", "rot_1", "rot_2", "rot_3")
 _DC = ("f_dc_0", "f_dc_1", "f_dc_2")
+_EVIDENCE = ("point_confidence", "evidence")
 _REST_OF_DEGREE = {0: 0, 1: 9, 2: 24, 3: 45}
 
 
-def write_gaussians(path: Path, gaussians: GaussianMap) -> None:
-    """Write ``gaussians`` in the INRIA layout with confidence and provenance.
+def write_gaussians(path: Path, gaussians: GaussianMap, evidence: Evidence | None = None) -> None:
+    """Write ``gaussians`` in the INRIA layout with confidence, provenance, and ``evidence`` if known.
 
     Raises:
         OSError: the file cannot be written (disk full, no permission).
     """
     rest = gaussians.sh[:, 1:].transpose(0, 2, 1).reshape(len(gaussians), 3 * (gaussians.sh.shape[1] - 1))
     rest_names = [f"f_rest_{i}" for i in range(rest.shape[1])]
-    table = _empty(len(gaussians), [*_XYZ, *_NORMAL, *_DC, *rest_names, "opacity", *_SCALE, *_ROTATION])
+    names = [*_XYZ, *_NORMAL, *_DC, *rest_names, "opacity", *_SCALE, *_ROTATION]
+    table = _empty(len(gaussians), names if evidence is None else [*names, *_EVIDENCE])
     _fill(table, _XYZ, gaussians.means)
     _fill(table, _DC, gaussians.sh[:, 0])
     _fill(table, rest_names, rest)
@@ -42,6 +46,8 @@ def write_gaussians(path: Path, gaussians: GaussianMap) -> None:
     _fill(table, _SCALE, gaussians.log_scales)
     _fill(table, _ROTATION, gaussians.quaternions_wxyz)
     table["confidence"], table["provenance"] = gaussians.confidence, gaussians.provenance
+    if evidence is not None:
+        _fill(table, _EVIDENCE, np.stack([evidence.point, evidence.settled], axis=1))
     _write(path, table)
 
 
@@ -51,8 +57,21 @@ def read_gaussians(path: Path) -> GaussianMap:
     Raises:
         MapError: no such file, no PLY, a property missing, or a value that is not finite.
     """
+    return read_map(path)[0]
+
+
+def read_map(path: Path) -> tuple[GaussianMap, Evidence | None]:
+    """Read the same, and what its confidence comes of where the file says so.
+
+    Raises:
+        MapError: as ``read_gaussians``.
+    """
     table = _read(path)
     _require(path, table, (*_XYZ, *_DC, "opacity", *_SCALE, *_ROTATION))
+    return _gaussians(path, table), _evidence(path, table)
+
+
+def _gaussians(path: Path, table: Table) -> GaussianMap:
     return GaussianMap(
         means=_columns(path, table, _XYZ),
         log_scales=_columns(path, table, _SCALE),
@@ -62,6 +81,13 @@ def read_gaussians(path: Path) -> GaussianMap:
         confidence=_optional(path, table, "confidence", 1.0),
         provenance=_optional(path, table, "provenance", OBSERVED).astype(np.uint8),
     )
+
+
+def _evidence(path: Path, table: Table) -> Evidence | None:
+    if not set(_EVIDENCE) <= set(table.dtype.names or ()):
+        return None
+    point, settled = _columns(path, table, _EVIDENCE).T
+    return Evidence(np.clip(point, 0, 1), np.maximum(settled, 0), np.zeros_like(settled))
 
 
 def write_cloud(path: Path, cloud: PointCloud) -> None:
@@ -79,6 +105,18 @@ def write_cloud(path: Path, cloud: PointCloud) -> None:
     table["confidence"], table["provenance"] = map_confidence(cloud.confidence), cloud.provenance
     table["views"] = cloud.views
     _write(path, table)
+
+
+def save_cloud(path: Path, cloud: PointCloud) -> None:
+    """Write ``cloud`` as ``write_cloud`` does.
+
+    Raises:
+        MapError: the file cannot be written.
+    """
+    try:
+        write_cloud(path, cloud)
+    except OSError as err:
+        raise MapError(f"cloud cannot be written to {path}: {err.strerror or err}") from err
 
 
 def read_cloud(path: Path) -> PointCloud:

@@ -6,6 +6,7 @@ from typing import Any
 from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.splatting.appearance import Appearance
+from reconx_ros.splatting.evidence import Evidence
 from reconx_ros.splatting.gaussians import GaussianMap
 
 
@@ -20,6 +21,8 @@ class Reconstruction:
         metric: whether the world is in metres.
         appearance: exposures of the views; how a new view would be developed.
         report: JSON-ready figures: seconds by stage, counts, warnings, ``partial``.
+        evidence: what the confidence of the Gaussians comes of, for mapping to go on from; ``None`` where
+            nobody knows.
     """
 
     gaussians: GaussianMap
@@ -28,3 +31,4 @@ class Reconstruction:
     metric: bool
     appearance: Appearance = field(default_factory=Appearance.neutral)
     report: dict[str, Any] = field(default_factory=dict)
+    evidence: Evidence | None = None

@@ -8,7 +8,9 @@ from reconx_ros.config import ReconxConfig
 from reconx_ros.geometry.fusion import CloudFusion
 from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.mapping.archive import Archive
+from reconx_ros.mapping.live_gaussians import TakenGaussians
 from reconx_ros.mapping.reconstruction import Reconstruction
+from reconx_ros.splatting.evidence import Evidence
 from reconx_ros.splatting.gaussians import GaussianMap
 
 
@@ -33,8 +35,13 @@ def whole_map(near: Reconstruction, archive: Archive, config: ReconxConfig) -> R
                 whole,
                 gaussians=GaussianMap.concatenate(submap.taken.gaussians, whole.gaussians),
                 appearance=whole.appearance.joined(submap.taken.appearance),
+                evidence=None if whole.evidence is None else _closed(submap.taken).joined(whole.evidence),
             )
     return whole
+
+
+def _closed(taken: TakenGaussians) -> Evidence:
+    return taken.evidence.closed(np.zeros(len(taken.ids), np.float32))
 
 
 def _both(first: PointCloud, second: PointCloud) -> PointCloud:

@@ -37,7 +37,9 @@ def voxels(points: np.ndarray, weight: np.ndarray, provenance: np.ndarray) -> Vo
     count = len(points)
     values = np.concatenate([points, np.full((count, 3), 9.0), np.zeros((count, 3))], axis=1)
     ones, ids = np.ones(count, np.int32), np.arange(count) + 100
-    return Voxels(ids, weight, values * weight[:, None], ones, ones, provenance, ids, ones)
+    alone = np.zeros(count, np.int32)
+    values *= weight[:, None]
+    return Voxels(ids, weight, values, ones, ones, provenance, ids, ones, 0.0 * weight, alone)
 
 
 def test_of_each_voxel_the_most_confident_point_of_each_provenance_stays() -> None:
@@ -63,6 +65,10 @@ def test_what_rests_is_published_thinned_and_moves_and_comes_back_whole() -> Non
     assert update is not None
     assert update.points.count == len(near.cloud) + len(far)
     assert update.gaussians.count == len(near.gaussians)
+    assert made.far() is made.far()  # so that nobody packs it again
+    again = replies.make(0, made, "camera")
+    assert again is not None
+    assert (again.points.count, len(again.points.changed)) == (update.points.count, 0)
 
     lift = np.eye(4)
     lift[1, 3] = 0.5

@@ -47,6 +47,8 @@ def test_the_map_grows_and_gets_better(frames: list[Keyframe]) -> None:
         assert result is not None
         counts.append(len(result.cloud))
     assert counts[0] < counts[1] < counts[2]
+    assert result.report["geometry"] == "rgbd"
+    assert result.report["geometry_reason"] == "1 of 1 keyframes have depth and a pose"
     before = picture_quality(mapper)
     report = mapper.refine(6.0)
     assert report is not None

@@ -10,7 +10,8 @@ from plyfile import PlyData, PlyElement
 
 from reconx_ros.errors import MapError
 from reconx_ros.geometry.protocol import PointCloud
-from reconx_ros.mapping.ply import read_cloud, read_gaussians, write_cloud, write_gaussians
+from reconx_ros.mapping.ply import read_cloud, read_gaussians, read_map, write_cloud, write_gaussians
+from reconx_ros.splatting.evidence import Evidence
 from reconx_ros.splatting.gaussians import GaussianMap
 
 same_file = settings(
@@ -52,6 +53,19 @@ def test_gaussians_come_back_bit_for_bit(tmp_path: Path, count: int, degree: int
     read = read_gaussians(tmp_path / "map.ply")
     for name in GaussianMap.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(read, name), getattr(written, name), err_msg=name)
+
+
+def test_what_the_confidence_comes_of_comes_back_where_it_was_written(tmp_path: Path) -> None:
+    written, rng = some_gaussians(30, 1), np.random.default_rng(1)
+    point, settled = (rng.random(30).astype(np.float32) for _ in range(2))
+    write_gaussians(tmp_path / "map.ply", written, Evidence(point, settled, np.zeros(30, np.float32)))
+    read, evidence = read_map(tmp_path / "map.ply")
+    assert evidence is not None
+    np.testing.assert_array_equal(evidence.point, point)
+    np.testing.assert_array_equal(evidence.settled, settled)
+    np.testing.assert_array_equal(read.confidence, written.confidence)
+    write_gaussians(tmp_path / "old.ply", written)
+    assert read_map(tmp_path / "old.ply")[1] is None
 
 
 def test_layout_is_what_other_viewers_read(tmp_path: Path) -> None:

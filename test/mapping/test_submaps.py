@@ -188,9 +188,11 @@ def test_a_box_is_cleared_in_memory_and_on_disk(tmp_path: Path) -> None:
     assert made.submaps == (2, 1)
     everything = np.full(3, 99.0)
     made.clear_box(-everything, everything)
-    assert made.snapshot(whole=False) is None
+    nothing = made.snapshot()
+    assert nothing is not None and len(nothing.gaussians) == len(nothing.cloud) == 0
     made.add(keyframe("2", 10.2))
-    assert made.snapshot(whole=False) is not None
+    again = made.snapshot(whole=False)
+    assert again is not None and len(again.gaussians) > 100
 
 
 def test_a_full_disk_leaves_the_submap_in_memory(tmp_path: Path) -> None:
