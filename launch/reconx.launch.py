@@ -14,6 +14,7 @@ from reconx_ros.ros.launching import (
     parameter_overrides,
     play_command,
     remappings,
+    rviz_remappings,
     truth,
     with_camera,
 )
@@ -53,8 +54,8 @@ def mapping_node(values: dict[str, str], folder: Path) -> Node:
         respawn=truth(values["use_respawn"]),
         respawn_delay=2.0,
         # The map is saved on SIGINT; launch must not lose patience meanwhile.
-        sigterm_timeout="60",
-        sigkill_timeout="60",
+        sigterm_timeout="75",
+        sigkill_timeout="75",
     )
 
 
@@ -64,6 +65,7 @@ def rviz(values: dict[str, str], folder: Path) -> Node:
         executable="rviz2",
         namespace=values["namespace"],
         arguments=["-d", str(folder / "reconx.rviz")],
+        remappings=rviz_remappings(folder / "reconx.rviz"),
         parameters=[{"use_sim_time": bool(parameter_overrides(values).get("use_sim_time", False))}],
         output="log",
     )

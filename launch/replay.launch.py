@@ -10,17 +10,15 @@ from launch.substitutions import LaunchConfiguration
 from launch import LaunchDescription
 from reconx_ros.ros.launching import ARGUMENTS
 
-REALSENSE = {
-    "rgb_topic": "/camera/color/image_raw",
-    "depth_topic": "/camera/aligned_depth_to_color/image_raw",
-    "camera_info_topic": "/camera/color/camera_info",
-    "odom_topic": "/odom",
-}
+CAMERA = "realsense"
+"""Whose topics a recording is taken to have, unless ``camera`` or topics are given."""
 
 
 def generate_launch_description() -> LaunchDescription:
     declared = [
-        DeclareLaunchArgument(name, default_value=REALSENSE.get(name, default), description=description)
+        DeclareLaunchArgument(
+            name, default_value=CAMERA if name == "camera" else default, description=description
+        )
         for name, (default, description) in ARGUMENTS.items()
         if name != "bag"
     ]

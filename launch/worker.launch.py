@@ -33,5 +33,8 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         arguments=["--ros-args", "--log-level", values["log_level"]],
         respawn=truth(values["use_respawn"]),
         respawn_delay=2.0,
+        # The map is saved on SIGINT; launch must not lose patience meanwhile.
+        sigterm_timeout="75",
+        sigkill_timeout="75",
     )
     return [*(SetEnvironmentVariable(name, value) for name, value in environment(folder).items()), worker]

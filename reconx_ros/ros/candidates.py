@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections import Counter
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,8 +17,9 @@ from reconx_ros.keyframes.config import KeyframeConfig
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.reduce import reduce
 from reconx_ros.keyframes.selector import KeyframeSelector, Verdict, baseline, rotation_degrees
+from reconx_ros.ros.drop_counter import DropCounter
 from reconx_ros.ros.envelope import Envelope
-from reconx_ros.sources.frames import Extrinsic, FrameBuilder
+from reconx_ros.sources.frames import Extrinsic, FrameBuilder, naming
 
 REDUNDANT_STEP = 0.2
 """Share of the motion thresholds to move on from a redundant view before the next is unpacked."""
@@ -26,7 +27,7 @@ REDUNDANT_STEP = 0.2
 _DIGITS = re.compile(r"\d+")
 
 Unpack = Callable[[Envelope], Any]
-"""Deserialises a message."""
+"""Deserialises a message, or raises ``SourceError``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +62,8 @@ class CandidateJudge:
         unpack: deserialises a message.
         accept: called in the thread with each keyframe, reduced.
         complain: called with a kind and a line where a frame cannot be used.
+        dropped: counts the frames dropped.
         capacity: most candidates that wait.
-
-    Attributes:
-        dropped: frames dropped, by reason.
     """
 
     def __init__(
@@ -74,11 +73,11 @@ class CandidateJudge:
         unpack: Unpack,
         accept: Callable[[Keyframe, str], None],
         complain: Callable[[str, str], object],
+        dropped: DropCounter,
         capacity: int = 3,
     ) -> None:
-        self.dropped: Counter[str] = Counter()
         self._builder, self._config, self._unpack = builder, config, unpack
-        self._accept, self._complain = accept, complain
+        self._accept, self._complain, self._dropped = accept, complain, dropped
         self._selector = KeyframeSelector(config)
         self._last: Camera | None = None
         self._redundant: Camera | None = None
@@ -97,7 +96,7 @@ class CandidateJudge:
     def offer(self, candidate: Candidate) -> None:
         """Queue a candidate; it is dropped where too many wait already. Never blocks."""
         if not self._free.acquire(blocking=False):
-            self.dropped["decoding busy"] += 1
+            self._dropped.add("decoding busy")
             return
         self._pool.submit(self._work, candidate)
 
@@ -124,42 +123,54 @@ class CandidateJudge:
         try:
             self._judge(candidate)
         except ReconxError as err:
-            self.dropped["unusable"] += 1
+            self._dropped.add("unusable")
             kind = _DIGITS.sub("#", str(err))  # the same trouble with other numbers is one kind
             self._complain(f"unusable {kind}", f"frame {candidate.name} dropped: {err}")
         except Exception as err:  # a defect here must not end the thread that all frames go through
-            self.dropped["defect"] += 1
-            self._complain("defect", f"frame {candidate.name} dropped: {type(err).__name__}: {err}")
+            self._dropped.add("defect")
+            what = f"{type(err).__name__}: {err}\n{traceback.format_exc()}"
+            self._complain("defect", f"frame {candidate.name} dropped: {what}")
         finally:
             self._free.release()
 
     def _judge(self, candidate: Candidate) -> None:
         if not self.moved(candidate.world_from_camera):  # the one before it has become a keyframe
-            self.dropped[Verdict.TOO_CLOSE.value] += 1
+            self._dropped.add(Verdict.TOO_CLOSE.value)
             return
         frame, camera_frame = self._build(candidate)
         verdict = self._selector.offer(frame)
         if verdict is Verdict.REDUNDANT:
             self._redundant = frame.camera
         if verdict is not Verdict.ACCEPTED:
-            self.dropped[verdict.value] += 1
+            self._dropped.add(verdict.value)
             return
+        before = self._last
         self._last, self._redundant = frame.camera, None
-        self._accept(reduce(frame, self._config.image_width), camera_frame)
+        try:
+            self._accept(reduce(frame, self._config.image_width), camera_frame)
+        except Exception:
+            self._last = before  # nobody has it: the next view of this place is as new
+            self._selector.withdraw()
+            raise
 
     def _build(self, candidate: Candidate) -> tuple[Keyframe, str]:
+        image, depth = self._builder.image_topic, self._builder.depth_topic
         if candidate.colour_info is not None:
-            self._builder.set_colour_info(self._unpack(candidate.colour_info))
+            self._builder.set_colour_info(self._open(candidate.colour_info, f"camera_info of {image}"))
         if candidate.depth_info is not None:
-            self._builder.set_depth_info(self._unpack(candidate.depth_info))
-        colour = self._unpack(candidate.colour)
-        depth = None if candidate.depth is None else self._unpack(candidate.depth)
+            self._builder.set_depth_info(self._open(candidate.depth_info, f"camera_info of {depth}"))
+        colour = self._open(candidate.colour, f"image on {image}")
+        measured = None if candidate.depth is None else self._open(candidate.depth, f"depth on {depth}")
         frame = self._builder.build(
             candidate.name,
             candidate.colour.stamp_ns,
             colour,
-            depth,
+            measured,
             candidate.world_from_camera,
             candidate.extrinsic,
         )
         return frame, self._builder.camera_frame(colour)
+
+    def _open(self, envelope: Envelope, what: str) -> Any:  # noqa: ANN401
+        with naming(what):
+            return self._unpack(envelope)

@@ -6,16 +6,17 @@ where each keyframe is, and jumps are not needed.
 """
 
 import threading
-from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.keyframes.keyframe import Keyframe
-from reconx_ros.sources.rigid import matrix_from_pose, pose_from_matrix, rigid_inverse, slerp
-from reconx_ros.sources.transform_messages import stamp_ns
+from reconx_ros.ros.journal_entries import KeyframeLine
+from reconx_ros.ros.slam_path import SlamPath, matrices, slerps
+from reconx_ros.sources.rigid import pose_from_matrix, rigid_inverse
 
 Array = NDArray[np.float64]
 Mode = Literal["spread", "rigid", "ignore"]
@@ -89,6 +90,24 @@ class Corrections:
             )
         return replace(keyframe, camera=keyframe.camera.moved(pose))
 
+    def resume(self, keyframes: Iterable[KeyframeLine]) -> None:
+        """Note the keyframes of a run that is gone on with, where they are now.
+
+        The way to the newest of them counts as corrected: a jump that is drift came after it.
+        """
+        with self._lock:
+            last: Array | None = None
+            for line in keyframes:
+                if line.pose is None:
+                    continue  # of a journal that did not say where
+                if last is not None:
+                    self._travelled += float(np.linalg.norm(line.pose[:3, 3] - last[:3, 3]))
+                last = line.pose
+                self._placed[line.name] = Placed(
+                    line.stamp_ns, line.pose, line.odom_from_camera, line.base_from_camera, self._travelled
+                )
+            self._anchor = self._travelled
+
     def heard(self, map_from_odom: Array) -> dict[str, Array]:
         """Take the newest ``map -> odom``; return the keyframes that a jump moves, with their poses."""
         with self._lock:
@@ -101,32 +120,51 @@ class Corrections:
                 return {}
             shift = float(np.linalg.norm(jump[:3, :3] @ here + jump[:3, 3] - here))
             drift = self._mode == "spread" and shift <= MOST_DRIFT * (self._travelled - self._anchor)
-            shares = {name: self._part(placed) if drift else 1.0 for name, placed in self._placed.items()}
-            moved = {
-                name: _share(jump, here, share) @ self._placed[name].pose
-                for name, share in shares.items()
-                if self._placed[name].odom_from_camera is not None and share > 0
-            }
+            names = [name for name, placed in self._placed.items() if placed.odom_from_camera is not None]
+            shares = np.array([self._part(self._placed[name]) if drift else 1.0 for name in names])
+            poses = _parts(jump, here, shares) @ self._poses(names)
+            moved = {name: poses[i] for i, name in enumerate(names) if shares[i] > 0}
             self._anchor = self._travelled
             return self._settle(moved)
 
-    def path(self, message: Any, max_gap_s: float = 5.0) -> dict[str, Array]:  # noqa: ANN401
-        """Take a ``nav_msgs/Path`` of the base frame, as SLAM optimised it; return who moved.
+    def path(self, path: SlamPath, max_gap_s: float = 5.0) -> dict[str, Array]:
+        """Take the path of the base frame, as SLAM optimised it; return who moved.
 
         Args:
-            message: poses with stamps, in the world.
+            path: poses with stamps, in the world.
             max_gap_s: between two poses over which is still interpolated.
         """
-        stamps, poses = _path(message)
-        moved = {}
         with self._lock:
-            for name, placed in self._placed.items():
-                base = _at(stamps, poses, placed.stamp_ns, max_gap_s * 1e9)
-                if base is not None and placed.base_from_camera is not None:
-                    pose = base @ placed.base_from_camera
-                    if self._is_jump(pose @ rigid_inverse(placed.pose), placed.pose[:3, 3]):
-                        moved[name] = pose
-            return self._settle(moved)
+            names = [name for name, placed in self._placed.items() if placed.base_from_camera is not None]
+            stamps = np.array([self._placed[name].stamp_ns for name in names], np.int64)
+            known, bases = path.at(stamps, max_gap_s * 1e9)
+            mounts = _stack(self._placed[name].base_from_camera for name in names)
+            before, poses = self._poses(names), bases @ mounts
+            jumped = known & self._are_jumps(poses, before)
+            return self._settle({names[i]: poses[i] for i in np.flatnonzero(jumped)})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keyframes noted."""
+        with self._lock:
+            return tuple(self._placed)
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Forget some keyframes; the way that was gone stays."""
+        with self._lock:
+            for name in names:
+                self._placed.pop(name, None)
+
+    def time_jumped(self) -> None:
+        """Time jumped back, so that ``map -> odom`` may have begun anew.
+
+        What it says from now on is about keyframes from now on; only the path of SLAM moves earlier ones.
+        """
+        with self._lock:
+            self._odom = None
+            self._anchor = self._travelled
+            for placed in self._placed.values():
+                placed.odom_from_camera = None
 
     def clear(self) -> None:
         """Forget all keyframes."""
@@ -145,43 +183,34 @@ class Corrections:
         self.count += bool(moved)
         return moved
 
+    def _poses(self, names: list[str]) -> Array:
+        return _stack(self._placed[name].pose for name in names)
+
     def _is_jump(self, motion: Array, here: Array) -> bool:
         shift = float(np.linalg.norm(motion[:3, :3] @ here + motion[:3, 3] - here))
         turn = float(np.arccos(np.clip((np.trace(motion[:3, :3]) - 1) / 2, -1, 1)))
         return shift > self._min_shift or turn > self._min_turn
 
-
-def _share(jump: Array, here: Array, share: float) -> Array:
-    """Return the part ``share`` of a rigid motion: turned about and shifted at the point ``here``."""
-    shift = jump[:3, :3] @ here + jump[:3, 3] - here
-    quaternion = slerp(IDENTITY, pose_from_matrix(jump)[1], share)
-    part = matrix_from_pose(np.zeros(3), quaternion)
-    part[:3, 3] = here + share * shift - part[:3, :3] @ here
-    return part
-
-
-def _path(message: Any) -> tuple[list[int], list[tuple[Array, Array]]]:  # noqa: ANN401
-    """Return stamps, ascending, and (translation, quaternion xyzw) of a path."""
-    found = []
-    for item in message.poses:
-        place, turn = item.pose.position, item.pose.orientation
-        found.append(
-            (
-                stamp_ns(item.header.stamp),
-                (np.array([place.x, place.y, place.z]), np.array([turn.x, turn.y, turn.z, turn.w])),
-            )
+    def _are_jumps(self, poses: Array, before: Array) -> NDArray[np.bool_]:
+        """Return whether each of N cameras [N, 4, 4] is elsewhere than ``before``."""
+        shift = np.linalg.norm(poses[:, :3, 3] - before[:, :3, 3], axis=1)
+        cosine = (np.einsum("nij,nij->n", poses[:, :3, :3], before[:, :3, :3]) - 1) / 2
+        jumps: NDArray[np.bool_] = (shift > self._min_shift) | (
+            np.arccos(np.clip(cosine, -1, 1)) > self._min_turn
         )
-    found.sort(key=lambda pair: pair[0])
-    return [stamp for stamp, _ in found], [pose for _, pose in found]
+        return jumps
 
 
-def _at(stamps: list[int], poses: list[tuple[Array, Array]], stamp: int, max_gap_ns: float) -> Array | None:
-    """Return the pose at ``stamp``, between two of the path that are near in time, else ``None``."""
-    after = bisect_left(stamps, stamp)
-    if after < len(stamps) and stamps[after] == stamp:
-        return matrix_from_pose(*poses[after])
-    if after in (0, len(stamps)) or stamps[after] - stamps[after - 1] > max_gap_ns:
-        return None
-    share = (stamp - stamps[after - 1]) / (stamps[after] - stamps[after - 1])
-    (t0, q0), (t1, q1) = poses[after - 1], poses[after]
-    return matrix_from_pose((1 - share) * t0 + share * t1, slerp(q0, q1, share))
+def _stack(poses: Iterable[Array | None]) -> Array:
+    """Return poses as [N, 4, 4], also where there are none."""
+    return np.array(list(poses), np.float64).reshape(-1, 4, 4)
+
+
+def _parts(jump: Array, here: Array, shares: Array) -> Array:
+    """Return parts [N] of a rigid motion as [N, 4, 4]: turned about and shifted at the point ``here``."""
+    shift = jump[:3, :3] @ here + jump[:3, 3] - here
+    count = len(shares)
+    whole = np.tile(pose_from_matrix(jump)[1], (count, 1))
+    parts = matrices(np.zeros((count, 3)), slerps(np.tile(IDENTITY, (count, 1)), whole, shares))
+    parts[:, :3, 3] = here + shares[:, None] * shift - parts[:, :3, :3] @ here
+    return parts

@@ -6,7 +6,7 @@ ended up right; where a delta was lost it asks for a complete one (``base_versio
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,8 +84,12 @@ class DeltaMaker:
         self.left = 0
         self._version = 0
         self._sent: Rows | None = None
+        self._still: Rows | None = None
+        self._still_sent: Rows | None = None
 
-    def make(self, rows: Rows, coarse: float = 1.0, most: int | None = None) -> RowDelta:
+    def make(
+        self, rows: Rows, coarse: float = 1.0, most: int | None = None, still: Rows | None = None
+    ) -> RowDelta:
         """Return what brings the receiver to ``rows`` [N] (distinct ids), or on the way there.
 
         Changes are counted against what was *sent*, so those that are left out add up until they go.
@@ -95,8 +99,29 @@ class DeltaMaker:
             coarse: how many times the tolerances may be left unsent.
             most: rows to send at most, the farthest from what was sent first; ids that are new or gone
                 always go, and count. ``None``: all.
+            still: more rows, ascending by id, none of which is in ``rows``. The same array as last time
+                is not looked at again; with it neither ``coarse`` nor ``most`` may leave anything out.
         """
-        rows = rows[np.argsort(rows["id"], kind="stable")]
+        rows = _sorted(rows)
+        if still is not None and still is self._still:
+            delta = self._changes(rows, coarse, most)
+            ids = _merged(rows["id"], still["id"])
+            return replace(delta, count=len(ids), checksum=checksum_of(ids))
+        if self._sent is not None and self._still_sent is not None:
+            self._sent = _sorted(joined([self._sent, self._still_sent]))
+        delta = self._changes(rows if still is None else _sorted(joined([rows, still])), coarse, most)
+        self._still, self._still_sent = still, None
+        if still is not None and self._sent is not None:
+            rests = np.isin(self._sent["id"], still["id"], assume_unique=True)
+            self._sent, self._still_sent = self._sent[~rests], self._sent[rests]
+        return delta
+
+    def reset(self) -> None:
+        """Forget what was sent: the next delta is complete."""
+        self._sent = self._still = self._still_sent = None
+
+    def _changes(self, rows: Rows, coarse: float, most: int | None) -> RowDelta:
+        """Return the changes from what was sent to ``rows``, ascending by id, which are sent then."""
         base, self._version = self._version, self._version + 1
         if self._sent is None or self._sent.dtype != rows.dtype:
             self._sent, self.left = rows.copy(), 0
@@ -112,10 +137,6 @@ class DeltaMaker:
         sent[after[unsent]] = old[before[unsent]]
         self._sent = sent
         return RowDelta(self._version, base, len(rows), checksum_of(ids), removed, rows[send])
-
-    def reset(self) -> None:
-        """Forget what was sent: the next delta is complete."""
-        self._sent = None
 
 
 class RowMirror:
@@ -155,17 +176,40 @@ class RowMirror:
             )
         self.rows, self.version = rows, delta.version
 
-    def whole(self) -> RowDelta | None:
-        """Return the cloud as one complete delta, for those who come late."""
-        return None if self.rows is None else complete_delta(self.version, self.rows)
+
+def _sorted(rows: Rows) -> Rows:
+    return rows[np.argsort(rows["id"], kind="stable")]
+
+
+def _merged(first: Ids, second: Ids) -> Ids:
+    """Return ascending ids of two ascending arrays."""
+    merged: Ids = np.insert(second, np.searchsorted(second, first), first)
+    return merged
 
 
 def _applied(rows: Rows, delta: RowDelta) -> Rows:
+    """Return ``rows`` (ascending by id) after a delta; nothing is sorted, most of a large map stays."""
     changed = delta.changed.astype(rows.dtype, copy=False)
-    gone = np.concatenate([delta.removed, changed["id"]])
-    kept = rows[~np.isin(rows["id"], gone)]
-    both = joined([kept, changed])
-    return both[np.argsort(both["id"], kind="stable")]
+    place, known = _found(rows["id"], changed["id"])
+    kept = rows.copy()
+    kept[place[known]] = changed[known]
+    gone, there = _found(rows["id"], delta.removed)
+    kept = np.delete(kept, gone[there])
+    new = changed[~known]
+    fresh = np.zeros(len(kept) + len(new), bool)
+    fresh[np.searchsorted(kept["id"], new["id"]) + np.arange(len(new))] = True
+    whole = np.zeros(len(fresh), rows.dtype)
+    whole[fresh], whole[~fresh] = new, kept
+    return whole
+
+
+def _found(ids: Ids, wanted: Ids) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return where each ``wanted`` id is, or would be, in ascending ``ids``, and whether it is there."""
+    place = np.searchsorted(ids, wanted)
+    there = np.zeros(len(wanted), bool)
+    inside = place < len(ids)
+    there[inside] = ids[place[inside]] == wanted[inside]
+    return place, there
 
 
 def _chosen(excess: NDArray[np.float32], coarse: float, room: int | None) -> tuple[NDArray[np.bool_], int]:

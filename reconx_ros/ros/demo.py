@@ -33,8 +33,8 @@ INPUTS = 7
 PATIENCE_S = 240.0
 """Seconds the node may take to come up."""
 
-SAVING_S = 60.0
-"""Seconds the node may take to save and end."""
+SAVING_S = 240.0
+"""Seconds the node may take to map what it has received, save and end: many where the machine is busy."""
 
 
 class DemoError(ReconxError):
@@ -98,8 +98,14 @@ def _finish(node: "subprocess.Popen[bytes]", output: Path) -> None:
     """End the node as Ctrl-C does, which saves the map."""
     if node.poll() is None:
         node.send_signal(signal.SIGINT)
-    if node.wait(SAVING_S) != 0:
-        raise DemoError(f"the node ended with code {node.returncode}; {output / 'node.log'} says why")
+    try:
+        code = node.wait(SAVING_S)
+    except subprocess.TimeoutExpired:
+        raise DemoError(
+            f"the node has not saved its map within {SAVING_S:.0f} s; {output / 'node.log'} says why"
+        ) from None
+    if code != 0:
+        raise DemoError(f"the node ended with code {code}; {output / 'node.log'} says why")
 
 
 def _node_command(output: Path, preset: str) -> list[str]:

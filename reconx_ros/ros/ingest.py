@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reconx_ros.errors import SourceError
 from reconx_ros.keyframes.config import KeyframeConfig
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.match import DepthUse, Match, StampMatcher
 from reconx_ros.ros.candidates import Candidate, CandidateJudge, Unpack
+from reconx_ros.ros.drop_counter import DropCounter
 from reconx_ros.ros.envelope import Envelope, Kind, read_envelope
 from reconx_ros.ros.pending import PoseQueue
 from reconx_ros.ros.pose_source import PoseSource
@@ -89,16 +89,16 @@ class Ingest:
         self._queue: PoseQueue[Match[tuple[str, Envelope], Envelope]] = PoseQueue(
             poses, settings.tf_timeout_s, complain
         )
+        self._dropped = DropCounter()
         builder = FrameBuilder(settings.image_topic, settings.depth_topic, settings.stereo)
-        self._judge = CandidateJudge(builder, config, unpack, accept, complain)
+        self._judge = CandidateJudge(builder, config, unpack, accept, complain, self._dropped)
         self._colour_info: Envelope | None = None
         self._depth_info: Envelope | None = None
-        self._dropped: Counter[str] = Counter()
 
     @property
     def dropped(self) -> Counter[str]:
         """Frames dropped so far, by reason."""
-        return self._dropped + self._matcher.dropped + self._queue.dropped + self._judge.dropped
+        return self._dropped.counts + self._matcher.dropped + self._queue.dropped
 
     @property
     def waiting(self) -> int:
@@ -106,10 +106,12 @@ class Ingest:
         return len(self._queue)
 
     def colour(self, kind: Kind, payload: bytes) -> None:
-        """Take a serialised colour image."""
+        """Take a serialised colour image.
+
+        Raises:
+            SourceError: it has no header, as with the other messages taken here.
+        """
         envelope = self._open("image", kind, payload)
-        if envelope is None:
-            return
         if self.latest_ns is not None and envelope.stamp_ns < self.latest_ns - JUMP_S * 1e9:
             self._jump(envelope.stamp_ns)
         self.latest_ns = envelope.stamp_ns
@@ -124,17 +126,17 @@ class Ingest:
     def depth(self, kind: Kind, payload: bytes) -> None:
         """Take a serialised depth image."""
         envelope = self._open("depth", kind, payload)
-        if envelope is not None and not self.paused:
+        if not self.paused:
             self._matcher.push_depth(envelope.stamp_ns, envelope)
             self.advance()
 
     def colour_info(self, payload: bytes) -> None:
         """Take a serialised ``CameraInfo`` of the colour camera."""
-        self._colour_info = self._open("camera_info", "CameraInfo", payload) or self._colour_info
+        self._colour_info = self._open("camera_info", "CameraInfo", payload)
 
     def depth_info(self, payload: bytes) -> None:
         """Take a serialised ``CameraInfo`` of the depth camera."""
-        self._depth_info = self._open("depth_camera_info", "CameraInfo", payload) or self._depth_info
+        self._depth_info = self._open("depth_camera_info", "CameraInfo", payload)
 
     def advance(self) -> None:
         """Move on every frame that can be moved on; quick."""
@@ -143,9 +145,9 @@ class Ingest:
         for match, pose in self._queue.ready():
             (name, colour), depth, stamp = match.colour, match.depth, match.stamp_ns
             if not self._judge.moved(pose):
-                self._dropped["too close"] += 1
+                self._dropped.add("too close")
             elif self._behind() >= self._settings.backlog:
-                self._dropped["worker busy"] += 1
+                self._dropped.add("worker busy")
             else:
                 self._judge.offer(
                     Candidate(
@@ -173,14 +175,9 @@ class Ingest:
         """Finish what is being unpacked and end the thread."""
         self._judge.close()
 
-    def _open(self, what: str, kind: Kind, payload: bytes) -> Envelope | None:
+    def _open(self, what: str, kind: Kind, payload: bytes) -> Envelope:
         self.received[what] += 1
-        try:
-            return read_envelope(kind, payload)
-        except SourceError as err:
-            self._dropped["unusable"] += 1
-            self._complain(f"damaged {what}", f"{what}: {err}")
-            return None
+        return read_envelope(kind, payload)
 
     def _camera_frame(self, colour: Envelope) -> str:
         info = self._colour_info

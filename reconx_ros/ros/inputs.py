@@ -11,7 +11,9 @@ from rclpy.qos import QoSProfile, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
+from reconx_ros.errors import SourceError
 from reconx_ros.ros.envelope import Kind
+from reconx_ros.ros.guard import MessageGuard, unpack
 from reconx_ros.ros.ingest import Ingest
 from reconx_ros.ros.ingest_group import IngestGroup
 from reconx_ros.ros.parameters import CameraParameters, Parameters
@@ -50,6 +52,7 @@ class Inputs:
         parameters: transports, reliability.
         cameras: take images and camera_info.
         poses: takes transforms and odometry.
+        guard: stands between every subscription and who takes its messages.
         trajectory: takes the path that SLAM has optimised.
     """
 
@@ -59,21 +62,20 @@ class Inputs:
         parameters: Parameters,
         cameras: IngestGroup,
         poses: LivePoses,
-        trajectory: Callable[[Any], None] | None = None,
+        guard: MessageGuard,
+        trajectory: Callable[[Any], str] | None = None,
     ) -> None:
-        self._node = node
+        self._node, self._guard = node, guard
         self._qos = input_qos(parameters.input_qos)
         self._images: dict[str, list[Any]] = {}
         self.topics: dict[str, str] = {}
         self._all = [
-            self._subscribe(TFMessage, "/tf", partial(poses.add_transforms, static=False), reliable(100)),
-            self._subscribe(
-                TFMessage, "/tf_static", partial(poses.add_transforms, static=True), latched(100)
-            ),
-            self._subscribe(Odometry, "odom", poses.add_odometry, input_qos("best_effort")),
+            self._open(TFMessage, "/tf", partial(poses.add_transforms, static=False), reliable(100)),
+            self._open(TFMessage, "/tf_static", partial(poses.add_transforms, static=True), latched(100)),
+            self._open(Odometry, "odom", poses.add_odometry, input_qos("best_effort")),
         ]
         if trajectory is not None:
-            self._all.append(self._subscribe(Path, "trajectory", trajectory, reliable(1)))
+            self._all.append(self._open(Path, "trajectory", trajectory, reliable(1)))
         for camera, ingest in cameras.cameras.items():
             self._open_camera(camera, ingest, parameters.of_camera(camera))
 
@@ -109,7 +111,7 @@ class Inputs:
         self._images[kind_of] = []
         for message, topic, kind in wanted:
             callback = partial(self._image, kind_of, topic, kind, take)
-            self._images[kind_of].append(self._subscribe(message, topic, callback, self._qos, raw=True))
+            self._images[kind_of].append(self._subscribe(message, topic, callback, self._qos))
 
     def _image(
         self, name: str, topic: str, kind: Kind, take: Callable[[Kind, bytes], None], payload: bytes
@@ -123,24 +125,33 @@ class Inputs:
     def _open_info(self, camera: str, name: str, take: Callable[[bytes], None]) -> None:
         whole = _under(camera, name)
         self.topics[_under(camera, name.replace("right", "depth"))] = self._node.resolve_topic_name(whole)
-        self._all.append(self._subscribe(CameraInfo, whole, take, self._qos, raw=True))
+        self._all.append(self._subscribe(CameraInfo, whole, take, self._qos))
+
+    def _open(self, message: type[Any], topic: str, take: Callable[[Any], str], qos: QoSProfile) -> Any:  # noqa: ANN401
+        """Subscribe to messages; ``take`` returns a line about what of one cannot be used."""
+
+        def take_payload(payload: bytes) -> None:
+            if refused := take(unpack(message, payload)):
+                raise SourceError(refused)
+
+        return self._subscribe(message, topic, take_payload, qos)
 
     def _subscribe(
-        self,
-        message: type[Any],
-        topic: str,
-        callback: Callable[[Any], None],
-        qos: QoSProfile,
-        raw: bool = False,
+        self, message: type[Any], topic: str, take: Callable[[bytes], None], qos: QoSProfile
     ) -> Any:  # noqa: ANN401
-        events = SubscriptionEventCallbacks(incompatible_qos=partial(self._incompatible, topic))
+        """Subscribe to serialised messages: those that cannot be unpacked would else vanish unsaid."""
+        callback = self._guard.around(self._node.resolve_topic_name(topic), take)
+        events = SubscriptionEventCallbacks(incompatible_qos=partial(self._incompatible, topic, qos))
         return self._node.create_subscription(
-            message, topic, callback, qos, raw=raw, event_callbacks=events
+            message, topic, callback, qos, raw=True, event_callbacks=events
         )
 
-    def _incompatible(self, topic: str, event: Any) -> None:  # noqa: ANN401
+    def _incompatible(self, topic: str, qos: QoSProfile, event: Any) -> None:  # noqa: ANN401
+        """Say that a publisher is not joined, and what would help: ``input_qos`` is of images alone."""
         policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
-        self._node.get_logger().warning(
-            f"a publisher of {self._node.resolve_topic_name(topic)} offers an incompatible {policy}: "
-            "nothing comes from it; set the parameter input_qos to best_effort, or change the publisher"
-        )
+        whole = self._node.resolve_topic_name(topic)
+        line = f"a publisher of {whole} offers an incompatible {policy}: nothing comes from it"
+        cure = "change the publisher"
+        if qos is self._qos and policy == "reliability":
+            cure = f"set the parameter input_qos to best_effort, or {cure}"
+        self._node.get_logger().warning(f"{line}; {cure}")

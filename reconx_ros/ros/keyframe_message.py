@@ -2,6 +2,7 @@
 
 import array
 import math
+import re
 
 import cv2
 import numpy as np
@@ -21,6 +22,9 @@ from reconx_ros.sources.transform_messages import stamp_ns
 MILLIMETRE = 1e-3
 DEEPEST = 65_000
 """Units of the deepest depth; a scene deeper than 65 m gets coarser units."""
+
+
+_FILE_NAME = re.compile(r"\w[\w.-]*")
 
 
 class DamagedKeyframeError(SourceError):
@@ -71,6 +75,8 @@ def keyframe_from_message(message: KeyframeMessage) -> tuple[Keyframe, str]:
     Raises:
         SourceError: pictures are damaged, or sizes or numbers make no sense.
     """
+    if not _FILE_NAME.fullmatch(message.name):
+        raise DamagedKeyframeError(f"keyframe '{message.name}': its name cannot be that of a file")
     width, height = int(message.width), int(message.height)
     image = decode_compressed_image(message.image_format, message.image)
     if image.shape != (height, width, 3):

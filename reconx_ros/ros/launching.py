@@ -1,6 +1,7 @@
 """What the launch files decide: arguments to parameters and remappings. Plain values, no ``launch``."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,11 +22,17 @@ ARGUMENTS: Mapping[str, tuple[str, str]] = {
         "",
         "realsense, zed, zed_5_0, oak, turtlebot or turtlebot_sim: its driver's topics.",
     ),
-    "rgb_topic": ("image", "Colour images, raw or .../compressed."),
+    "cameras": ("", "Names of several cameras, with commas; their topics are NAME/image and so on."),
+    "depth_mode": ("", "required, optional, none, or stereo for a pair."),
+    "input_qos": ("", "Reliability asked of image topics: best_effort or reliable."),
+    "rgb_topic": ("image", "Colour images (of a pair: of the left camera), raw or .../compressed."),
     "depth_topic": ("depth", "Depth images, raw or .../compressedDepth."),
     "camera_info_topic": ("camera_info", "Calibration of the colour camera."),
     "depth_camera_info_topic": ("", "Calibration of the depth camera (default: beside depth_topic)."),
+    "right_image_topic": ("right_image", "Images of the right camera, where depth_mode is stereo."),
+    "right_camera_info_topic": ("", "Its calibration (default: beside right_image_topic)."),
     "odom_topic": ("odom", "Odometry, where poses do not come from TF."),
+    "trajectory_topic": ("trajectory", "The path that SLAM has optimised."),
     "map_frame": ("", "World frame of the map."),
     "odom_frame": ("", "World where TF does not join the map frame to the camera."),
     "base_frame": ("", "Child frame of odometry messages that name none."),
@@ -33,6 +40,11 @@ ARGUMENTS: Mapping[str, tuple[str, str]] = {
     "config_file": ("", "YAML file of stage settings over the preset."),
     "synthesizer": ("", "Who films what no camera saw: auto, small, push-pull, wan-vace or none."),
     "output": ("", "Folder maps are saved to."),
+    "resume": ("", "Go on with the unfinished run that the output folder holds."),
+    "occupancy_grid": ("", "Publish a floor plan for Nav2's static layer."),
+    "distance_field": ("", "Metres a voxel of the distance field saved with maps."),
+    "distance_field_radius": ("", "Metres round the robot of the distance field that is published."),
+    "rviz_splats": ("", "Publish the Gaussians for RVizSplat too."),
     "worker": ("", "onboard, or offboard with worker.launch.py on the other machine."),
     "link_bandwidth": ("", "Mbit/s at most to an offboard worker."),
 }
@@ -87,7 +99,10 @@ CAMERAS: Mapping[str, Mapping[str, str]] = {
 }
 """Topics as camera drivers name them; what is given on the command line wins."""
 
-_PARAMETERS = (
+_WORDS = (
+    "cameras",
+    "depth_mode",
+    "input_qos",
     "map_frame",
     "odom_frame",
     "base_frame",
@@ -99,20 +114,23 @@ _PARAMETERS = (
 )
 
 
+_NUMBERS = ("link_bandwidth", "distance_field", "distance_field_radius")
+
+_SWITCHES = ("use_sim_time", "autostart", "resume", "occupancy_grid", "rviz_splats")
+
+
 def parameter_overrides(arguments: Mapping[str, str]) -> dict[str, str | bool | float]:
     """Return the parameters given as launch arguments; they win over the YAML file.
 
     Args:
         arguments: values of ``ARGUMENTS``.
+
+    Raises:
+        ConfigError: what should be a number is none.
     """
-    given: dict[str, str | bool | float] = {
-        name: arguments[name] for name in _PARAMETERS if arguments[name]
-    }
-    if arguments["link_bandwidth"]:
-        given["link_bandwidth"] = float(arguments["link_bandwidth"])
-    for name in ("use_sim_time", "autostart"):
-        if arguments[name]:
-            given[name] = truth(arguments[name])
+    given: dict[str, str | bool | float] = {name: arguments[name] for name in _WORDS if arguments[name]}
+    given |= {name: _number(name, arguments[name]) for name in _NUMBERS if arguments[name]}
+    given |= {name: truth(arguments[name]) for name in _SWITCHES if arguments[name]}
     if arguments["bag"]:
         given["use_sim_time"] = True
     return given
@@ -125,7 +143,13 @@ def remappings(arguments: Mapping[str, str]) -> list[tuple[str, str]]:
         _image("depth", "compressedDepth", arguments["depth_topic"]),
         ("camera_info", arguments["camera_info_topic"]),
         ("depth_camera_info", arguments["depth_camera_info_topic"] or _beside(arguments["depth_topic"])),
+        _image("right_image", "compressed", arguments["right_image_topic"]),
+        (
+            "right_camera_info",
+            arguments["right_camera_info_topic"] or _beside(arguments["right_image_topic"]),
+        ),
         ("odom", arguments["odom_topic"]),
+        ("trajectory", arguments["trajectory_topic"]),
     ]
     return [(name, topic) for name, topic in pairs if topic and name != topic]
 
@@ -149,6 +173,12 @@ def play_command(arguments: Mapping[str, str]) -> list[str]:
     return ["ros2", "bag", "play", arguments["bag"], "--clock", "100", "--rate", arguments["rate"]]
 
 
+def rviz_remappings(layout: Path) -> list[tuple[str, str]]:
+    """Return (from, to) that put the topics of an RViz layout into RViz's own namespace."""
+    topics = re.findall(r"^ +Value: (/reconx/\S+)$", layout.read_text(), re.MULTILINE)
+    return [(topic, topic.removeprefix("/")) for topic in sorted(set(topics))]
+
+
 def environment(folder: Path) -> dict[str, str]:
     """Return variables to set: the Fast DDS profile in ``folder``, unless the user has chosen one."""
     chosen = {"FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"} & set(os.environ)
@@ -168,11 +198,18 @@ def truth(text: str) -> bool:
     return text.strip().lower() in ("true", "1", "yes", "on")
 
 
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as err:
+        raise ConfigError(f"{name} = '{text}': a number is needed") from err
+
+
 def _image(name: str, suffix: str, topic: str) -> tuple[str, str]:
     return (f"{name}/{suffix}", topic) if topic.endswith(f"/{suffix}") else (name, topic)
 
 
 def _beside(depth: str) -> str:
-    """Return the camera_info in the namespace of a depth topic; empty for the unmapped input."""
-    base = depth.removesuffix("/compressedDepth")
+    """Return the camera_info in the namespace of a depth or right topic; empty for the unmapped input."""
+    base = depth.removesuffix("/compressedDepth").removesuffix("/compressed")
     return f"{base.rpartition('/')[0]}/camera_info" if "/" in base else ""

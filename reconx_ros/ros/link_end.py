@@ -112,7 +112,9 @@ class LinkEnd:
         self.incoming, self.outgoing = self._begin()
 
     def close(self) -> None:
-        """End talking."""
+        """End talking; the second time nothing happens."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         self._executor.shutdown()
         for thread in self._threads:

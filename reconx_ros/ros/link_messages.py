@@ -15,7 +15,8 @@ from sensor_msgs.msg import CompressedImage
 from reconx_ros.ros.deltas import RowDelta
 from reconx_ros.ros.half_rows import half_message, rows_from_half
 from reconx_ros.ros.keyframe_message import keyframe_from_message, keyframe_to_message
-from reconx_ros.ros.link import Added, AddKeyframe, Command, MapUpdate, Reply
+from reconx_ros.ros.link_commands import AddKeyframe, Command
+from reconx_ros.ros.link_replies import Added, FieldUpdate, MapUpdate, Reply
 from reconx_ros.ros.link_values import (
     LinkError,
     camera_from_values,
@@ -29,6 +30,9 @@ from reconx_ros.ros.rows import POINT_TYPE, Rows, joined, point_rows
 
 PART_ROWS = 4096
 """Rows of a cloud in one message: a quarter to half a megabyte."""
+
+ZERO_MM = 2**15
+"""What stands for no distance in the picture of a field; it reaches 32 m."""
 
 Picture = NDArray[np.uint8]
 
@@ -80,6 +84,8 @@ def reply_messages(reply: Reply) -> Iterator[WorkerReply]:
         yield from _map_messages(reply)
     elif isinstance(reply, Added):
         yield _added_message(reply)
+    elif isinstance(reply, FieldUpdate):
+        yield _field_message(reply)
     else:
         kind, values = reply_values(reply)
         yield WorkerReply(kind=kind, values=values)
@@ -108,7 +114,9 @@ class ReplyReader:
                 return _added(message, self.image_of)
             if message.kind == "map":
                 return self._map(message)
-        except (ValueError, KeyError, IndexError, TypeError) as err:
+            if message.kind == "field":
+                return _field(message)
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as err:
             line = f"{type(err).__name__}: {err}"
             raise LinkError(f"'{message.kind}' over the link makes no sense: {line}") from err
         return reply_from_values(message.kind, message.values)
@@ -134,6 +142,8 @@ class ReplyReader:
             values["preview_frame"],
             (int(values["submaps"][0]), int(values["submaps"][1])),
             str(values["synthesis"]),
+            str(values["geometry"]),
+            {str(reason): int(count) for reason, count in values["pruned"].items()},
         )
 
 
@@ -156,6 +166,8 @@ def _map_messages(update: MapUpdate) -> Iterator[WorkerReply]:
             "preview_frame": update.preview_frame,
             "submaps": update.submaps,
             "synthesis": update.synthesis,
+            "geometry": update.geometry,
+            "pruned": update.pruned,
         }
     )
     last = _rows_message(values, points, gaussians, parts - 1)
@@ -222,6 +234,32 @@ def _added(message: WorkerReply, image_of: Callable[[str], Picture | None]) -> A
         values["camera_frame"],
         rows,
         camera,
+    )
+
+
+def _field_message(update: FieldUpdate) -> WorkerReply:
+    """Return a distance field as a picture of millimetres: 0 is unknown, ``ZERO_MM`` no distance."""
+    values = {
+        "epoch": update.epoch,
+        "stamp_ns": update.stamp_ns,
+        "origin": update.origin.tolist(),
+        "voxel_size": update.voxel_size,
+        "shape": update.distance.shape,
+    }
+    units = np.rint(np.clip(update.distance * 1000, 1 - ZERO_MM, ZERO_MM - 1)) + ZERO_MM
+    picture = np.where(np.isnan(units), 0, units).astype(np.uint16).reshape(len(units), -1)
+    pictures = [_encoded(picture, ".png", "distance; png")]
+    return WorkerReply(kind="field", values=json.dumps(values), pictures=pictures)
+
+
+def _field(message: WorkerReply) -> FieldUpdate:
+    values = json.loads(message.values)
+    units = _decoded(message.pictures[0], cv2.IMREAD_UNCHANGED).reshape(values["shape"])
+    metres = (units.astype(np.float32) - ZERO_MM) / np.float32(1000)
+    distance = np.where(units > 0, metres, np.float32(np.nan))
+    origin = np.array(values["origin"], float).reshape(3)
+    return FieldUpdate(
+        int(values["epoch"]), int(values["stamp_ns"]), origin, float(values["voxel_size"]), distance
     )
 
 

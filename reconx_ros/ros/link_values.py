@@ -10,9 +10,7 @@ import numpy as np
 from reconx_ros.camera import Camera
 from reconx_ros.config import ReconxConfig
 from reconx_ros.errors import ReconxError
-from reconx_ros.ros.link import (
-    Activity,
-    Answer,
+from reconx_ros.ros.link_commands import (
     Begin,
     Cancel,
     ClearBox,
@@ -20,16 +18,13 @@ from reconx_ros.ros.link import (
     Correct,
     Load,
     Pause,
-    Ready,
     Reconstruct,
-    Refused,
-    Reply,
     Resend,
     Reset,
     Save,
     Stop,
-    Trouble,
 )
+from reconx_ros.ros.link_replies import Activity, Answer, Ready, Refused, Released, Reply, Trouble
 
 Values = dict[str, Any]
 
@@ -126,6 +121,7 @@ def reply_from_values(kind: str, text: str) -> Reply:
             ("trouble", Trouble),
         )
     }
+    readers["released"] = lambda v: Released(tuple(v["names"]))
     reply: Reply = _read(readers, kind, text)
     return reply
 
@@ -158,6 +154,7 @@ _KINDS: dict[type, str] = {
     Resend: "resend",
     Ready: "ready",
     Refused: "refused",
+    Released: "released",
     Activity: "activity",
     Answer: "answer",
     Trouble: "trouble",

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,12 +17,25 @@ from rclpy.logging import get_logger
 from reconx_ros.config import load_config
 from reconx_ros.errors import ReconxError
 from reconx_ros.ros.inputs import Inputs
-from reconx_ros.ros.parameters import SPECS, declare, read
+from reconx_ros.ros.parameter_specs import SPECS
+from reconx_ros.ros.parameters import declare, read
 from reconx_ros.ros.program import begin, refuse
 from reconx_ros.ros.services import Services
 from reconx_ros.ros.session import Session
-from reconx_ros.ros.status import SilenceWatch, diagnostics, silence_line
+from reconx_ros.ros.status import (
+    SilenceWatch,
+    diagnostics,
+    left_out_warning,
+    pose_warning,
+    silence_line,
+    silence_warning,
+)
 from reconx_ros.ros.tf2_transforms import has_tf2
+
+STEADY = Clock(clock_type=ClockType.STEADY_TIME)
+
+ANSWER_S = 2.0
+"""Seconds at the end in which requests that are under way are still answered."""
 
 ADVANCE_S = 0.05
 """Seconds between two looks at frames that wait for their pose."""
@@ -41,8 +55,10 @@ class ReconxNode(LifecycleNode):
         declare(self)
         self.session: Session | None = None
         self._inputs: Inputs | None = None
-        self._timers: list[Any] = []
-        self._served: Services | None = None
+        self._looks: list[Any] = []
+        self._teller: Any | None = None
+        self._watch = SilenceWatch(())
+        self.served = Services(self, lambda: self.session)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker, the outputs and the services."""
@@ -64,22 +80,23 @@ class ReconxNode(LifecycleNode):
         """As ``on_cleanup``."""
         return self._attempt(self.finish)
 
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After a defect in a transition: end the session, so that the node can be configured again."""
+        return self._attempt(self.finish)
+
     def finish(self) -> None:
-        """End the session, if there is one; say where the map is."""
+        """End the session, if there is one, in whatever state it is; say where the map is."""
         self._deactivate()
+        teller, self._teller = self._teller, None
+        if teller is not None and rclpy.ok():
+            self.destroy_timer(teller)
         session, self.session = self.session, None
         if session is None:
             return
-        save = bool(self.get_parameter("autosave").value)
-        answer = session.finish(save)
+        answer = session.finish(bool(self.get_parameter("autosave").value))
         # The node's own logger also publishes, which fails once a signal has shut ROS down.
         log = self.get_logger() if rclpy.ok() else get_logger("reconx_ros")
         (log.info if answer.code in ("ok", "no_map") else log.error)(answer.message)
-        if rclpy.ok():
-            session.outputs.close()
-            if self._served is not None:
-                self._served.close()
-        self._served = None
 
     def _attempt(self, transition: Callable[[], None]) -> TransitionCallbackReturn:
         """Run a transition; what a user can mend is one line, and the node stays where it was.
@@ -101,14 +118,19 @@ class ReconxNode(LifecycleNode):
         file = Path(self.values.config_file).expanduser() if self.values.config_file else None
         config = load_config(self.values.preset, file, self.values.overrides)
         self.session = Session(self, self.values, config)
-        self._served = Services(self, self.session)
+        # Steady time: simulated time stands still when a bag ends, and the map goes on.
+        self._teller = self.create_timer(
+            1 / self.values.status_rate, self._guarded(self._tell), clock=STEADY
+        )
         keeper = "tf2_ros" if has_tf2() else "a tree of our own (tf2_ros is not installed)"
         self.get_logger().info(f"configured; transforms in {keeper}; maps go to {self.session.folder}")
 
     def _activate(self) -> None:
         assert self.session is not None
         session = self.session
-        self._inputs = Inputs(self, self.values, session.ingest, session.poses, session.trajectory)
+        self._inputs = Inputs(
+            self, self.values, session.ingest, session.poses, session.guard, session.trajectory
+        )
         needed = tuple(
             f"{camera}/{kind}" if camera else kind
             for camera in self.values.camera_names
@@ -116,35 +138,52 @@ class ReconxNode(LifecycleNode):
             if kind != "depth" or self.values.of_camera(camera).depth_mode in ("required", "stereo")
         )
         self._watch = SilenceWatch(needed)
-        periods = {
-            self.session.advance: ADVANCE_S,
-            self._tell: 1 / self.values.status_rate,
-            self._check: 1.0,
-        }
-        # Steady time: simulated time stands still when a bag ends, and the map goes on.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timers = [self.create_timer(s, work, clock=steady) for work, s in periods.items()]
+        periods = {session.advance: ADVANCE_S, self._check: 1.0}
+        self._looks = [
+            self.create_timer(s, self._guarded(work), clock=STEADY) for work, s in periods.items()
+        ]
         topics = ", ".join(f"{name}: {topic}" for name, topic in self._inputs.topics.items())
         self.get_logger().info(f"active; input {topics}")
 
     def _deactivate(self) -> None:
-        timers, self._timers = self._timers, []
+        timers, self._looks = self._looks, []
         inputs, self._inputs = self._inputs, None
+        self._watch = SilenceWatch(())
         if rclpy.ok():
             for timer in timers:
                 self.destroy_timer(timer)
             if inputs is not None:
                 inputs.close()
 
+    def _guarded(self, work: Callable[[], None]) -> Callable[[], None]:
+        """Return ``work`` for a timer: a defect in it is a line in the log, not the end of the node."""
+
+        def attempt() -> None:
+            try:
+                work()
+            except Exception as err:
+                if rclpy.ok():  # else it is the end, and publishing fails
+                    line = f"{work.__name__}: {type(err).__name__}: {err}"
+                    self.get_logger().error(line, throttle_duration_sec=30)
+
+        return attempt
+
     def _tell(self) -> None:
         """Publish status and diagnostics, of one look: rates are over the time between two looks."""
         session = self.session
         assert session is not None
         status = session.status()
-        session.outputs.status(status)
-        session.outputs.diagnostics(diagnostics(status, self.get_fully_qualified_name().strip("/")))
         for warning in status.warnings:
             session.complaints.say("clock", warning)
+        silent = [] if session.ingest.paused else self._watch.silent(session.ingest.received)
+        more = silence_warning(silent) + pose_warning(session.without_pose_hz)
+        more += left_out_warning(session.left_out)
+        status.warnings = [*status.warnings, *more]
+        if self._inputs is None and status.state in ("waiting", "mapping"):
+            status.state = "inactive"
+        session.outputs.status(status)
+        name = self.get_fully_qualified_name().strip("/")
+        session.outputs.diagnostics(diagnostics(status, name, session.state.details))
 
     def _check(self) -> None:
         """Once a second: a line where input is missing."""
@@ -234,7 +273,16 @@ def _run(node: ReconxNode, stop: threading.Event) -> int:
     executor.add_node(node)
     while rclpy.ok() and not stop.is_set():
         executor.spin_once(timeout_sec=0.1)
+    node.finish()
+    _answer(node, executor)
     return 0
+
+
+def _answer(node: ReconxNode, executor: SingleThreadedExecutor) -> None:
+    """Give those the answer who asked something when the end came."""
+    deadline = time.monotonic() + ANSWER_S
+    while rclpy.ok() and node.served.pending and time.monotonic() < deadline:
+        executor.spin_once(timeout_sec=0.1)
 
 
 if __name__ == "__main__":

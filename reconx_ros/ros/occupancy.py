@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from reconx_ros.geometry.protocol import OBSERVED
 from reconx_ros.ros.rows import Rows
 
 FREE, OCCUPIED, UNKNOWN = 0, 100, -1
@@ -49,11 +50,11 @@ def occupancy_grid(points: Rows, settings: GridSettings) -> Grid:
     """Return the floor plan of ``points`` (map frame, z up).
 
     A cell is occupied where at least ``least`` points stand between ``low`` and ``high``; free where
-    floor was seen and nothing stands; else unknown: what nobody saw is never free.
+    floor was seen and nothing stands; else unknown: what nobody saw is never free, not even where
+    points were generated for it.
     """
+    points = points[points["z"] <= settings.high]
     place = np.stack([points["x"], points["y"]], axis=1).astype(np.float64)
-    height = points["z"]
-    place, height = place[height <= settings.high], height[height <= settings.high]
     if not len(place):
         return Grid(np.zeros(2), settings.resolution, np.full((0, 0), UNKNOWN, np.int8))
     area = float(np.ptp(place, axis=0).prod())
@@ -62,9 +63,10 @@ def occupancy_grid(points: Rows, settings: GridSettings) -> Grid:
     cell = np.floor((place - corner) / resolution).astype(np.int64)
     columns, rows = (cell.max(axis=0) + 1).tolist()
     flat = cell[:, 1] * columns + cell[:, 0]
-    standing = height >= settings.low
+    standing = points["z"] >= settings.low
+    seen = points["provenance"] == OBSERVED
     obstacles = np.bincount(flat[standing], minlength=rows * columns)
-    floor = np.bincount(flat[~standing], minlength=rows * columns)
+    floor = np.bincount(flat[seen & ~standing], minlength=rows * columns)
     cells = np.full(rows * columns, UNKNOWN, np.int8)
     cells[floor > 0] = FREE
     cells[obstacles > 0] = UNKNOWN  # a single point is no obstacle, and no free floor either

@@ -5,29 +5,25 @@ only their names wait. A worker that is new, or that lost its memory, is told th
 """
 
 import threading
+import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
 from reconx_msgs.msg import LinkState, WorkerReply
 
 from reconx_ros.errors import ReconxError
-from reconx_ros.ros.journal import Journal
-from reconx_ros.ros.link import (
-    Activity,
-    AddKeyframe,
-    Answer,
-    Command,
-    Load,
-    Ready,
-    Reply,
-)
+from reconx_ros.ros.journal import WHY_LEFT_OUT, Journal
+from reconx_ros.ros.link_commands import REQUESTS, AddKeyframe, Command, Load, Reset, Stop
 from reconx_ros.ros.link_end import LinkEnd
 from reconx_ros.ros.link_messages import Picture, PictureFormat, ReplyReader, command_message
-from reconx_ros.ros.onboard import REQUESTS
+from reconx_ros.ros.link_replies import Activity, Added, Answer, Ready, Refused, Released, Reply
+from reconx_ros.ros.outbox import Outbox
+
+PATIENCE_S = 30.0
+"""Seconds that a request waits for a link that has broken."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +67,10 @@ class OffboardWorker:
         self._received, self._log, self._journal = received, log, journal
         self._settings, self._world = settings, world
         self._state, self._was_connected = "starting", False
-        self._first: Iterator[Command] = iter(())
-        self._waiting: deque[Command | str] = deque()  # keyframes by name
+        self._outbox = self._make_outbox(iter(()))
+        self._broken_at: float | None = None
+        self._served = self._ousted = False
+        self._outstanding: set[str] = set()
         self._requests: dict[int, Command] = {}
         self._lock = threading.Lock()
         self._reader = ReplyReader(self._image_of)
@@ -95,13 +93,18 @@ class OffboardWorker:
 
     @property
     def behind(self) -> int:
-        """Always 0: what the worker has not done waits on disk, and nothing is dropped for it."""
+        """Always 0: what the worker has not done waits on disk, and no frame is dropped for it."""
         return 0
+
+    @property
+    def unanswered(self) -> int:
+        """Keyframes that the worker has not said to have taken in."""
+        return len(self._outstanding)
 
     @property
     def waiting(self) -> int:
         """Commands that wait to be sent or acknowledged."""
-        return len(self._waiting) + len(self.end.outgoing)
+        return len(self._outbox) + len(self.end.outgoing)
 
     @property
     def holds(self) -> bool:
@@ -115,13 +118,19 @@ class OffboardWorker:
     def send(self, command: Command) -> None:
         """Send a command; while the link is broken keyframes wait on disk and requests are refused."""
         refused = isinstance(command, REQUESTS) and self.link == "broken"
+        if isinstance(command, AddKeyframe):
+            self._journal.write(command)  # the disk may take its time: not while others wait
         with self._lock:
             if not refused:
                 self._journal.note(command)
-                if isinstance(command, REQUESTS):
+                if isinstance(command, AddKeyframe):
+                    self._outstanding.add(command.keyframe.name)
+                elif isinstance(command, Reset):
+                    self._outstanding.clear()
+                elif isinstance(command, REQUESTS):
                     self._requests[command.request] = command
                 if self.end.worker:  # else the journal tells it all to the first worker that comes
-                    self._waiting.append(self._light(command))
+                    self._outbox.put(command)
         if refused and isinstance(command, REQUESTS):
             kept = f"the link to the worker is broken; {len(self._journal)} keyframes are kept here"
             self._received(Answer(command.request, "failed", kept))
@@ -135,22 +144,36 @@ class OffboardWorker:
         self.end.close()
         return True
 
-    def _light(self, command: Command) -> Command | str:
-        """Return what waits in memory for a command: a keyframe is on disk, its name is enough."""
-        return command.keyframe.name if isinstance(command, AddKeyframe) else command
+    def _make_outbox(self, first: Iterator[Command]) -> Outbox:
+        """Return what is to be told: keyframes wait on disk, and the link bounds what is under way."""
+        return Outbox(first, self._journal.fetch, self._lost, room=None, at_hand=0)
+
+    def _lost(self, name: str) -> None:
+        """Take note of a keyframe that waited and is gone: without a disk memory holds only so many."""
+        self._outstanding.discard(name)
+        self._received(Refused(name, "it waited for the link; without a journal memory holds only so many"))
 
     def _pull(self, number: int) -> bytes | None:
-        """Return the next command for the link."""
-        with self._lock:
-            command = next(self._first, None)
-            while command is None and self._waiting:
-                waiting = self._waiting.popleft()
-                command = self._journal.fetch(waiting) if isinstance(waiting, str) else waiting
-        if command is None:
-            return None
-        message = command_message(command, self._world(), self._settings.pictures)
-        message.session, message.worker, message.sequence = self.end.session, self.end.worker, number
-        return bytes(serialize_message(message))
+        """Return the next command for the link; one that cannot be packed is said and left out."""
+        while (command := self._outbox.get(block=False)) is not None:
+            try:
+                message = command_message(command, self._world(), self._settings.pictures)
+            except Exception as err:
+                self._leave_out(command, f"{type(err).__name__}: {err}")
+                continue
+            message.session, message.worker, message.sequence = self.end.session, self.end.worker, number
+            return bytes(serialize_message(message))
+        return None
+
+    def _leave_out(self, command: Command, why: str) -> None:
+        if isinstance(command, AddKeyframe):
+            self._outstanding.discard(command.keyframe.name)
+            self._received(Refused(command.keyframe.name, why))
+        elif isinstance(command, REQUESTS):
+            with self._lock:
+                self._requests.pop(command.request, None)
+                self._journal.not_loaded(command.request)
+            self._received(Answer(command.request, "failed", why))
 
     def _hear(self, state: LinkState) -> bool:
         """Take what a worker says about itself; return whether it is ours."""
@@ -159,22 +182,35 @@ class OffboardWorker:
                 return False  # another one; ours is there
             self._meet(state.worker)
         elif state.session == self.end.session:
+            self._served, self._ousted = True, False
             self.end.outgoing.acknowledge(state.received)
+        elif self._served:
+            self._notice_ousted(state)
+            return False
         return True
+
+    def _notice_ousted(self, state: LinkState) -> None:
+        """Say, once, that the worker has gone over to another robot."""
+        if not self._ousted:
+            self._ousted = True
+            kept = f"{len(self._journal)} keyframes are kept"
+            self._log(
+                f"the worker ({state.worker[:8]}) serves another robot now; {kept}: give each robot a "
+                "worker, in a namespace of its own, or start this node again"
+            )
 
     def _meet(self, worker: str) -> None:
         """Tell a worker that we have not met everything."""
         again = bool(self.end.worker)
         with self._lock:
             self.restarts += again
+            unanswered = self._give_up_requests()
             self.end.worker = worker
-            self._first = self._journal.replay()
-            self._waiting.clear()
-            unanswered, self._requests = self._requests, {}
+            self._outbox = self._make_outbox(self._journal.replay())
+            self._served = self._ousted = False
             self._state = "starting"
             self.end.restart()
-        for request in unanswered:
-            self._received(Answer(request, "failed", "the worker was started anew; ask again"))
+        self._refuse(unanswered, "the worker was started anew; ask again")
         self._was_connected = True
         whom = "a new worker" if again else "a worker"
         self._log(f"{whom} is there ({worker[:8]}); it is told {len(self._journal)} keyframes")
@@ -189,21 +225,32 @@ class OffboardWorker:
         except ReconxError as err:
             self._log(str(err))
             return
+        if isinstance(reply, Added | Refused):
+            self._outstanding.discard(reply.name)
         if isinstance(reply, Ready):
             self._state = "idle"
         elif isinstance(reply, Activity):
             self._state = "busy" if reply.stage else "idle"
+        elif isinstance(reply, Released):
+            with self._lock:
+                self._journal.release(reply.names)
+        elif isinstance(reply, Refused) and reply.why == WHY_LEFT_OUT:
+            with self._lock:  # the next worker would die of it too
+                self._journal.leave_out(reply.name)
         elif isinstance(reply, Answer):
             with self._lock:
                 command = self._requests.pop(reply.request, None)
-            if isinstance(command, Load) and reply.code == "ok":
-                self._journal.loaded(command.folder)
+                if isinstance(command, Stop):
+                    reply = replace(reply, left=reply.left + self._outbox.left)
+                if isinstance(command, Load) and reply.code == "ok":
+                    self._journal.loaded(reply.request, command.folder)
+                else:
+                    self._journal.not_loaded(reply.request)
         if reply is not None:
             self._received(reply)
 
     def _image_of(self, name: str) -> Picture | None:
-        with self._lock:
-            command = self._journal.fetch(name)
+        command = self._journal.fetch(name)
         return None if command is None else command.keyframe.image
 
     def _watch(self) -> None:
@@ -213,3 +260,22 @@ class OffboardWorker:
             self._was_connected = connected
             kept = f"{len(self._journal)} keyframes are kept"
             self._log("the link to the worker is there" if connected else f"the link is broken; {kept}")
+            self._broken_at = None if connected else time.monotonic()
+        if self._broken_at is not None and time.monotonic() - self._broken_at > PATIENCE_S:
+            self._broken_at = None
+            with self._lock:
+                unanswered = self._give_up_requests()
+            self._refuse(
+                unanswered, f"the link to the worker has been broken for {PATIENCE_S:g} s; ask again"
+            )
+
+    def _give_up_requests(self) -> list[int]:
+        """Forget what was asked; return the numbers, for ``_refuse`` when the lock is free again."""
+        unanswered, self._requests = list(self._requests), {}
+        for request in unanswered:
+            self._journal.not_loaded(request)
+        return unanswered
+
+    def _refuse(self, requests: list[int], why: str) -> None:
+        for request in requests:
+            self._received(Answer(request, "failed", why))

@@ -1,77 +1,28 @@
 """The worker on this machine: a child process that is started, listened to and replaced when it dies."""
 
-import os
-import queue
-import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import reconx_ros
-from reconx_ros.ros.journal import Journal
-from reconx_ros.ros.link import (
+from reconx_ros.ros.journal import WHY_LEFT_OUT, Journal
+from reconx_ros.ros.link_commands import REQUESTS, AddKeyframe, Begin, Command, Load, Reset, Stop
+from reconx_ros.ros.link_replies import (
     Activity,
     Added,
-    AddKeyframe,
+    Adding,
     Answer,
-    Begin,
-    ClearBox,
-    Command,
-    Load,
     MapUpdate,
     Ready,
-    Reconstruct,
     Refused,
+    Released,
     Reply,
-    Reset,
-    Save,
-    Stop,
 )
-
-REQUESTS = (Save, Load, Stop, ClearBox, Reconstruct)
-"""Commands that are answered."""
+from reconx_ros.ros.outbox import Outbox
+from reconx_ros.ros.worker_child import PROGRAM, WorkerChild, cause
 
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 15.0)
 """Seconds before each restart of a worker that dies again without having given out a map."""
-
-
-class _Child:
-    """One worker process and the two threads that talk with it."""
-
-    def __init__(self, received: Callable[[Reply], None], first: Iterator[Command]) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "reconx_ros.ros.worker", str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
-                env=_environment(),
-                start_new_session=True,  # a Ctrl-C on the terminal is the node's affair
-            )
-        self._connection = Connection(ours.detach())
-        self._received, self._first = received, first
-        self.outbox: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
-        threading.Thread(target=self._write, name="worker-writer", daemon=True).start()
-
-    def listen(self) -> int:
-        """Hand on replies until the process ends; return its exit code."""
-        try:
-            while True:
-                self._received(self._connection.recv())
-        except (EOFError, OSError):
-            self.outbox.put(None)
-            return self.process.wait()
-
-    def _write(self) -> None:
-        try:
-            for first in self._first:
-                self._connection.send(first)
-            while (command := self.outbox.get()) is not None:
-                self._connection.send(command)
-        except OSError:
-            pass  # the listener sees the same end and reports it
 
 
 class OnboardWorker:
@@ -82,6 +33,7 @@ class OnboardWorker:
         received: called with every reply, in a thread of the link.
         log: called with a line when the worker dies.
         journal: what a worker that starts is told first; one in memory if ``None``.
+        program: the worker, which is given the number of its end of the socket.
 
     Attributes:
         restarts: workers started after the first.
@@ -93,15 +45,17 @@ class OnboardWorker:
         received: Callable[[Reply], None],
         log: Callable[[str], None],
         journal: Journal | None = None,
+        program: Sequence[str] = PROGRAM,
     ) -> None:
-        self._received, self._log = received, log
+        self._received, self._log, self._program = received, log, program
         self._journal = Journal(begin) if journal is None else journal
         self._requests: dict[int, Command] = {}
         self._outstanding: set[str] = set()
         self._lock = threading.Lock()
-        self._child: _Child | None = None
+        self._child: WorkerChild | None = None
         self._state = "starting"
         self._deaths = self.restarts = 0
+        self._taken = self._furthest = 0  # keyframes by this worker, and at most by one before it
         self._ended = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker-link", daemon=True)
@@ -123,6 +77,11 @@ class OnboardWorker:
         return len(self._outstanding)
 
     @property
+    def unanswered(self) -> int:
+        """The same: what the end of a session waits for, a while."""
+        return self.behind
+
+    @property
     def holds(self) -> bool:
         """Whether there is, or will be, a map."""
         return self._journal.holds
@@ -134,21 +93,29 @@ class OnboardWorker:
         return None if child is None else child.process.pid
 
     def send(self, command: Command) -> None:
-        """Send a command; while the worker is away keyframes are kept and requests are refused."""
+        """Send a command; while the worker is away keyframes are kept and requests are refused.
+
+        For a keyframe it waits for the disk, so that is for a thread of its own; nothing else waits.
+        """
+        if isinstance(command, AddKeyframe):
+            self._journal.write(command)
         with self._lock:
-            self._journal.note(command)
             child = self._child
+            refused = child is None and isinstance(command, REQUESTS)
+            if not refused:
+                self._journal.note(command)
             if isinstance(command, AddKeyframe):
                 self._outstanding.add(command.keyframe.name)
             elif isinstance(command, Reset):
                 self._outstanding.clear()
+                self._furthest = 0
             elif isinstance(command, REQUESTS) and child is not None:
                 self._requests[command.request] = command
             if isinstance(command, Stop):
                 self._closing.set()
             if child is not None:
                 child.outbox.put(command)
-        if child is None and isinstance(command, REQUESTS):
+        if refused and isinstance(command, REQUESTS):
             self._received(Answer(command.request, "failed", "the worker is not running; try again"))
 
     def kill(self) -> None:
@@ -178,26 +145,46 @@ class OnboardWorker:
         with self._lock:
             if self._closing.is_set():
                 return 0
-            self._state = "starting"
-            self._child = child = _Child(self._take, self._journal.replay())
+            self._state, self._taken = "starting", 0
+            try:
+                outbox = Outbox(self._journal.replay(), self._journal.fetch, self._lost)
+                self._child = child = WorkerChild(self._program, self._take, outbox, self._log)
+            except OSError as err:
+                self._log(f"the worker cannot be started: {err}")
+                return 1
         code = child.listen()
         with self._lock:
             self._child = None
             unanswered, self._requests = self._requests, {}
+            for request in unanswered:
+                self._journal.not_loaded(request)
+            if self._closing.is_set():
+                self._journal.adding(None)  # it did not die of anything
+            culprit = self._journal.died()
+        if culprit is not None:
+            self._leave_out(culprit)
         for request in unanswered:
-            self._received(Answer(request, "failed", f"the worker ended ({_cause(code)})"))
+            self._received(Answer(request, "failed", f"the worker ended ({cause(code)})"))
         return code
+
+    def _leave_out(self, name: str) -> None:
+        """Go on without a keyframe that workers die of; these deaths are explained and count no more."""
+        self._deaths = 0
+        self._outstanding.discard(name)
+        self._received(Refused(name, WHY_LEFT_OUT))
 
     def _mourn(self, code: int) -> None:
         self._state = "lost"
+        if self._taken > self._furthest:  # each gets further than the last: it is no use to give up
+            self._deaths, self._furthest = 0, self._taken
         self._deaths += 1
         self.restarts += 1
         kept = f"{len(self._journal)} keyframes are kept"
         if self._deaths > len(BACKOFF_S):
-            self._log(f"the worker died again ({_cause(code)}); giving up after {self._deaths}; {kept}")
+            self._log(f"the worker died again ({cause(code)}); giving up after {self._deaths}; {kept}")
             return
         wait = BACKOFF_S[self._deaths - 1]
-        self._log(f"the worker died ({_cause(code)}); {kept}; a new one starts in {wait:g} s")
+        self._log(f"the worker died ({cause(code)}); {kept}; a new one starts in {wait:g} s")
         self._closing.wait(wait)
 
     def _take(self, reply: Reply) -> None:
@@ -206,35 +193,40 @@ class OnboardWorker:
             self._state = "idle"
         elif isinstance(reply, Activity):
             self._state = "busy" if reply.stage else "idle"
+        elif isinstance(reply, Adding):
+            with self._lock:
+                self._journal.adding(reply.name)
+            return
         elif isinstance(reply, Added | Refused):
+            with self._lock:
+                self._journal.adding(None)
+            self._taken += 1
             self._outstanding.discard(reply.name)
+            if self._child is not None:
+                self._child.outbox.answered()
+        elif isinstance(reply, Released):
+            with self._lock:
+                self._journal.release(reply.names)
         elif isinstance(reply, MapUpdate):
             self._deaths = 0
         elif isinstance(reply, Answer):
-            self._settle(reply)
+            reply = self._settle(reply)
         self._received(reply)
 
-    def _settle(self, answer: Answer) -> None:
+    def _lost(self, name: str) -> None:
+        """Take note of a keyframe that waited and is gone: memory held only so many."""
+        self._outstanding.discard(name)
+        self._received(Refused(name, "the disk did not take it and memory holds only so many"))
+
+    def _settle(self, answer: Answer) -> Answer:
+        """Note what an answer says; return it, for ``Stop`` with the number of keyframes left out."""
         with self._lock:
             command = self._requests.pop(answer.request, None)
+            child = self._child
             if isinstance(command, Load) and answer.code == "ok":
-                self._journal.loaded(Path(answer.path))
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of the worker: this package on its path, and a sound ROS bootstrap.
-
-    The ROS wheels re-execute Python once to set LD_LIBRARY_PATH and mark that it is done; where the
-    mark has come without the path, it must go, so that the child does it again.
-    """
-    environment = dict(os.environ)
-    if "LD_LIBRARY_PATH" not in environment:
-        environment.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
-    root = str(Path(reconx_ros.__file__).resolve().parents[1])
-    paths = [root, *filter(None, [environment.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
-    return environment
-
-
-def _cause(code: int) -> str:
-    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+                self._journal.loaded(answer.request, Path(answer.path))
+            else:
+                self._journal.not_loaded(answer.request)
+        if isinstance(command, Stop) and child is not None:
+            return replace(answer, left=child.outbox.left)
+        return answer

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -19,107 +19,8 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from reconx_ros.config import PRESETS
-from reconx_ros.diffusion.config import Method
 from reconx_ros.errors import ConfigError
-from reconx_ros.ros.qos import INPUT_QOS
-
-Value = str | bool | int | float
-
-
-@dataclass(frozen=True)
-class Spec:
-    """A parameter.
-
-    Attributes:
-        name: of the parameter.
-        default: its value and type.
-        description: one sentence, with the unit.
-        low: least value of a number.
-        high: greatest value of a number.
-        choices: the values a word may have; empty means any.
-        live: whether it may change while the node runs.
-    """
-
-    name: str
-    default: Value
-    description: str
-    low: float = 0.0
-    high: float = 0.0
-    choices: tuple[str, ...] = ()
-    live: bool = False
-
-
-TRANSPORTS = ("auto", "raw", "compressed")
-
-WORKERS = ("onboard", "offboard")
-
-SPECS = (
-    Spec(
-        "cameras",
-        "",
-        "Names of several cameras, with commas: NAME/image, NAME/depth, ...; NAME.depth_mode, ...",
-    ),
-    Spec("image_transport", "auto", "Colour: raw, compressed, or the first to come.", choices=TRANSPORTS),
-    Spec("depth_transport", "auto", "Depth: raw, compressedDepth, or either.", choices=TRANSPORTS),
-    Spec(
-        "depth_mode",
-        "required",
-        "Depth: needed, used where it comes, not read, or matched from a right image.",
-        choices=("required", "optional", "none", "stereo"),
-    ),
-    Spec("input_qos", "best_effort", "Reliability asked of image topics.", choices=INPUT_QOS),
-    Spec("map_frame", "map", "The world frame of the map."),
-    Spec("odom_frame", "odom", "The world where TF does not join the map frame to the camera."),
-    Spec("base_frame", "base_link", "Child frame of odometry messages that name none."),
-    Spec("pose_source", "auto", "Poses: TF, odometry, or TF first.", choices=("auto", "tf", "odom")),
-    Spec(
-        "loop_closure",
-        "spread",
-        "What a jump of map -> odom moves: the way since the last one, all of it alike, or nothing.",
-        choices=("spread", "rigid", "ignore"),
-    ),
-    Spec("loop_min_shift", 0.05, "Metres from which a change of map -> odom is a jump.", 0.0, 10.0),
-    Spec("loop_min_turn", 1.0, "Degrees from which a change of map -> odom is a jump.", 0.0, 180.0),
-    Spec("slop", 0.05, "Seconds between colour and depth that still match.", 0.0, 1.0),
-    Spec("tf_timeout", 0.5, "Seconds a frame waits for its pose.", 0.0, 10.0),
-    Spec("max_pose_gap", 0.5, "Seconds between two poses over which is still interpolated.", 0.0, 10.0),
-    Spec("preset", "fast", "Quality of the map against time.", choices=PRESETS),
-    Spec("config_file", "", "YAML file of stage settings over the preset; empty: none."),
-    Spec(
-        "synthesizer",
-        "",
-        "Who films what no camera saw; empty: as preset and config_file say.",
-        choices=("", *get_args(Method)),
-    ),
-    Spec("output", "", "Folder maps are saved to; empty: a new one in $ROS_HOME/reconx (~/.ros/reconx)."),
-    Spec("journal", True, "Write keyframes to the output folder first, so that a crash loses none."),
-    Spec("resume", True, "Go on with the unfinished run that the output folder holds."),
-    Spec("autostart", True, "Configure and activate at once, without a lifecycle manager."),
-    Spec("autosave", True, "Save the map when the node ends.", live=True),
-    Spec("min_keyframes", 3, "Keyframes before the first map is published.", 1, 100),
-    Spec("map_period", 2.0, "Least seconds between two published maps.", 0.1, 60.0),
-    Spec("max_backlog", 16, "Keyframes the worker may be behind; more are dropped.", 1, 1000),
-    Spec("status_rate", 1.0, "Status and diagnostics a second; rates are over that time.", 0.1, 20.0),
-    Spec("min_confidence", 0.0, "Points of less confidence are not published.", 0.0, 1.0, live=True),
-    Spec(
-        "publish_generated_points",
-        False,
-        "Also publish points that no camera saw. Not for planning: they may be wrong.",
-        live=True,
-    ),
-    Spec("worker", "onboard", "Where to reconstruct: here, or by reconx_worker.", choices=WORKERS),
-    Spec("link_bandwidth", 0.0, "Mbit/s at most to an offboard worker; 0: no bound.", 0.0, 10_000.0),
-    Spec("link_image_format", "jpeg", "Colour of keyframes on the link.", choices=("jpeg", "webp", "png")),
-    Spec("link_image_quality", 90, "Quality of jpeg and webp on the link.", 1, 100),
-    Spec("link_depth_format", "png", "Depth on the link, both lossless.", choices=("png", "rvl")),
-    Spec("rviz_splats", False, "Publish the Gaussians for RVizSplat too; needs its package gsplat_msgs."),
-    Spec("distance_field", 0.0, "Metres a voxel of the distance field saved with maps; 0: none.", 0.0, 1.0),
-    Spec("occupancy_grid", False, "Publish a floor plan for Nav2's static layer."),
-    Spec("grid_resolution", 0.05, "Metres a cell of the floor plan.", 0.01, 1.0),
-    Spec("grid_min_height", 0.1, "Metres above the map's origin; what is lower is floor.", -10.0, 10.0),
-    Spec("grid_max_height", 1.8, "Metres; what is higher is no obstacle.", -10.0, 100.0),
-)  # fmt: skip
+from reconx_ros.ros.parameter_specs import SPECS, Spec, Value
 
 
 @dataclass(frozen=True)
@@ -162,6 +63,8 @@ class Parameters:
     link_depth_format: str
     rviz_splats: bool
     distance_field: float
+    distance_field_radius: float
+    distance_field_height: float
     occupancy_grid: bool
     grid_resolution: float
     grid_min_height: float
@@ -182,8 +85,11 @@ class Parameters:
     def overrides(self) -> dict[str, Any]:
         """Settings of stages that parameters set, over preset and ``config_file``."""
         found: dict[str, Any] = {"synthesis": {"method": self.synthesizer}} if self.synthesizer else {}
-        if self.distance_field:
-            found["mapping"] = {"distance_field": {"voxel_size": self.distance_field}}
+        field = {"voxel_size": self.distance_field, "live_radius": self.distance_field_radius}
+        wanted = {name: value for name, value in field.items() if value}
+        if wanted:
+            height = {"live_height": self.distance_field_height} if self.distance_field_radius else {}
+            found["mapping"] = {"distance_field": wanted | height}
         return found
 
     @property
@@ -292,6 +198,7 @@ def read(node: Node) -> Parameters:
     result = check([*values, *(one for block in own.values() for one in block.values())])
     if not result.successful:
         raise ConfigError(result.reason)
+    check_together({value.name: value.value for value in values})
     blocks = {
         name: CameraParameters(**{field: one.value for field, one in block.items()})
         for name, block in own.items()
@@ -309,6 +216,25 @@ def check(parameters: Sequence[Parameter]) -> SetParametersResult:
             reason = f"{parameter.name} = '{parameter.value}' is unknown; choose one of {choices}"
             return SetParametersResult(successful=False, reason=reason)
     return SetParametersResult(successful=True)
+
+
+def check_together(values: Mapping[str, Any]) -> None:
+    """Check what only several values say together, and names of frames.
+
+    Raises:
+        ConfigError: a frame has no name, or the floor plan no height.
+    """
+    for name in ("map_frame", "odom_frame", "base_frame"):
+        if not values[name].strip("/ "):
+            raise ConfigError(f"{name} = '{values[name]}': a frame has a name, such as '{_DEFAULTS[name]}'")
+    low, high = values["grid_min_height"], values["grid_max_height"]
+    if low >= high:
+        raise ConfigError(
+            f"grid_min_height = {low:g} must be below grid_max_height = {high:g}: obstacles are in between"
+        )
+
+
+_DEFAULTS = {spec.name: spec.default for spec in SPECS}
 
 
 def _descriptor(spec: Spec) -> ParameterDescriptor:

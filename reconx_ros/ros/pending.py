@@ -1,5 +1,6 @@
 """Frames that wait for their pose: a short, bounded queue with a deadline."""
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -16,6 +17,9 @@ Item = TypeVar("Item")
 
 PATIENCE_S = 5.0
 """Seconds without any pose after which the user is told and other worlds than the map are tried."""
+
+LEAST = 30
+"""Frames that there is always room for."""
 
 _NEVER = (Reason.TOO_EARLY, Reason.GAP)
 
@@ -38,7 +42,7 @@ class PoseQueue(Generic[Item]):
         poses: where poses come from.
         timeout: seconds a frame may wait once poses have been seen.
         complain: called with a kind and a line when poses do not arrive.
-        capacity: most frames that wait.
+        hertz: frames a second at most; there is room for as many as come in ``timeout``.
         clock: monotonic seconds.
 
     Attributes:
@@ -50,12 +54,12 @@ class PoseQueue(Generic[Item]):
         poses: PoseSource,
         timeout: float,
         complain: Callable[[str, str], object],
-        capacity: int = 30,
+        hertz: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.dropped: Counter[str] = Counter()
         self._poses, self._timeout, self._complain = poses, timeout, complain
-        self._capacity, self._clock = capacity, clock
+        self._capacity, self._clock = max(math.ceil(hertz * timeout), LEAST), clock
         self._waiting: deque[_Waiting[Item]] = deque()
         self._begun: float | None = None
 
@@ -69,7 +73,11 @@ class PoseQueue(Generic[Item]):
         self._begun = now if self._begun is None else self._begun
         self._waiting.append(_Waiting(item, camera_frame, stamp_ns, now))
         if len(self._waiting) > self._capacity:
-            self._drop(self._waiting.popleft(), None)
+            self._waiting.popleft()
+            self.dropped["waiting full"] += 1
+            if self._poses.world:  # before, transforms may just start late, and that is said
+                line = f"more than {self._capacity} frames wait for their pose; the oldest are dropped"
+                self._complain("waiting full", line)
 
     def ready(self) -> list[tuple[Item, NDArray[np.float64]]]:
         """Return the frames whose pose is known by now, with world_from_camera, in order of stamp."""
@@ -81,8 +89,12 @@ class PoseQueue(Generic[Item]):
             except TransformError as err:
                 if err.reason not in _NEVER and self._clock() - head.since < self._deadline():
                     return found
-                self._drop(self._waiting.popleft(), err)
+                self._waiting.popleft()
+                self._drop(err)
                 continue
+            except Exception:  # a defect: not again and again with the same frame
+                self._waiting.popleft()
+                raise
             self._waiting.popleft()
             found.append((head.item, pose))
         return found
@@ -98,9 +110,8 @@ class PoseQueue(Generic[Item]):
     def _deadline(self) -> float:
         return self._timeout if self._poses.world else max(self._timeout, PATIENCE_S)
 
-    def _drop(self, frame: _Waiting[Item], err: TransformError | None) -> None:
+    def _drop(self, err: TransformError) -> None:
         self.dropped["no pose"] += 1
-        if err is not None:
-            after = "" if self._poses.world else f" after {self._deadline():g} s"
-            line = str(err).replace("; frames seen", f"{after}; frames seen")
-            self._complain(f"pose {err.reason.value}", f"frames without a pose: {line}")
+        after = "" if self._poses.world else f" after {self._deadline():g} s"
+        line = str(err).replace("; frames seen", f"{after}; frames seen")
+        self._complain(f"pose {err.reason.value}", f"frames without a pose: {line}")

@@ -1,5 +1,6 @@
 """Where the camera was when an image was taken: from live TF or odometry, at the image's stamp."""
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ class LivePoses(TransformMessages):
         self.world = ""
         self._frames, self._kind = frames, kind
         self._tree: Transforms | None = None
+        self._covariances_lock = threading.Lock()  # added by the executor, asked for by other threads
         self._covariances: deque[tuple[int, Array]] = deque(maxlen=COVARIANCES)
 
     @property
@@ -153,23 +155,29 @@ class LivePoses(TransformMessages):
         except TransformError:
             return None
 
-    def add_odometry(self, message: Any) -> None:  # noqa: ANN401
-        """Add a ``nav_msgs/Odometry``; its covariance is kept beside."""
-        super().add_odometry(message)
+    def add_odometry(self, message: Any) -> str:  # noqa: ANN401
+        """Add a ``nav_msgs/Odometry``; its covariance is kept beside. Return its pose where it is none."""
+        if refused := super().add_odometry(message):
+            return refused
         values = np.asarray(message.pose.covariance, np.float64).reshape(6, 6)
         if np.isfinite(values).all() and np.diag(values).any():  # all zeros: not filled in
-            self._covariances.append((stamp_ns(message.header.stamp), values))
+            with self._covariances_lock:
+                self._covariances.append((stamp_ns(message.header.stamp), values))
+        return ""
 
     def covariance(self, stamp: int) -> Array | None:
         """Return the [6, 6] covariance of the odometry nearest to ``stamp``, within ``max_gap_s``."""
-        at, values = min(self._covariances, key=lambda one: abs(one[0] - stamp), default=(0, None))
+        with self._covariances_lock:
+            known = tuple(self._covariances)
+        at, values = min(known, key=lambda one: abs(one[0] - stamp), default=(0, None))
         return values if abs(at - stamp) <= self._frames.max_gap_s * 1e9 else None
 
     def clear(self) -> None:
         """Forget moving transforms (time jumped); static ones and the world stay."""
         self.tf.clear(keep_static=True)
         self.odometry.clear(keep_static=True)
-        self._covariances.clear()
+        with self._covariances_lock:
+            self._covariances.clear()
 
     def _worlds(self, fall_back: bool) -> list[tuple[Transforms, str]]:
         """Return the worlds to try, in order."""

@@ -8,7 +8,8 @@ from reconx_ros.errors import ConfigError, MapError, ReconxError, SourceError
 from reconx_ros.mapping.folder import check_writable, save
 from reconx_ros.mapping.incremental import IncrementalMapper
 from reconx_ros.mapping.reconstruction import Reconstruction
-from reconx_ros.ros.link import Answer, Code, Reconstruct
+from reconx_ros.ros.link_commands import Reconstruct
+from reconx_ros.ros.link_replies import Answer, Code
 
 SLICE_S = 2.0
 """Seconds of refinement between two looks at how many steps are done."""
@@ -17,7 +18,9 @@ SLICE_S = 2.0
 class Teller(Protocol):
     """The part of the worker that this needs."""
 
-    cancelled: set[int]
+    @property
+    def cancelled(self) -> set[int]:
+        """Numbers of goals that are to end early."""
 
     @property
     def stopping(self) -> bool:

@@ -21,6 +21,9 @@ Gaussians (``~/gaussians``, map frame) carry *activated* values, ready to draw:
 | f_dc_0 .. 2 | float32 | spherical harmonics of degree 0, red green blue; colour = 0.5 + 0.28209 f_dc |
 | f_rest_0 .. | float32 | higher degrees, all of red, then green, then blue (INRIA order) |
 | id | uint32 | the number the Gaussian keeps for life |
+
+Distance fields (``~/distance_field``, map frame), 16 bytes a known voxel: x, y, z of its centre and, as
+Voxblox and nvblox have it, ``intensity``: metres to the nearest obstacle, negative in obstacles.
 """
 
 from collections.abc import Sequence
@@ -48,6 +51,7 @@ CLOUD_TYPE = np.dtype(
         "itemsize": 28,
     }
 )
+FIELD_TYPE = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "<f4")])
 _SH_DC = 0.28209479177387814
 _POSITION = ("x", "y", "z")
 _SCALES = ("scale_x", "scale_y", "scale_z")
@@ -67,6 +71,23 @@ def gaussian_type(sh_count: int) -> np.dtype[np.void]:
             "itemsize": start + 4 * (len(names) + 1),
         }
     )
+
+
+def field_rows(origin: NDArray[np.float64], voxel_size: float, distance: NDArray[np.float32]) -> Rows:
+    """Return the known voxels of a distance field as [N] rows of ``FIELD_TYPE``.
+
+    Args:
+        origin: [3] metres, the lowest corner.
+        voxel_size: metres.
+        distance: [X, Y, Z] metres, NaN unknown.
+    """
+    known = ~np.isnan(distance)
+    rows = np.zeros(int(np.count_nonzero(known)), FIELD_TYPE)
+    centres = origin + (np.argwhere(known) + 0.5) * voxel_size
+    for axis, name in enumerate(_POSITION):
+        rows[name] = centres[:, axis]
+    rows["intensity"] = distance[known]
+    return rows
 
 
 def point_rows(

@@ -15,52 +15,58 @@ from reconx_msgs.srv import ClearBox, GetGaussians, LoadMap, SaveMap
 from std_srvs.srv import SetBool, Trigger
 
 from reconx_ros.errors import ReconxError
-from reconx_ros.ros.link import Activity, Answer
-from reconx_ros.ros.session import Box, Goal, Session
+from reconx_ros.ros.link_replies import Activity, Answer, Code
+from reconx_ros.ros.requests import Box, Goal
+from reconx_ros.ros.session import Session
+
+UNCONFIGURED = "the node is not configured: there is no map and no worker"
+
+Ask = Callable[[Session, Callable[[Answer], None]], None]
+"""Puts a question to a session, which calls back with the answer, maybe in a thread."""
 
 
 class Services:
     """Every service of the node and the action ``~/reconstruct``.
 
+    They live as long as the node, so that a request that is under way when a session ends is still
+    answered; without a session they say so.
+
     Args:
         node: that serves.
-        session: that does the work.
+        session: gives the session that does the work, ``None`` where the node is not configured.
+
+    Attributes:
+        pending: requests that are not answered yet.
     """
 
-    def __init__(self, node: Node, session: Session) -> None:
+    def __init__(self, node: Node, session: Callable[[], Session | None]) -> None:
+        self.pending = 0
         self._node, self._session = node, session
         self._goal: Any | None = None
-        self._request = 0
-        self._services = [
-            node.create_service(SaveMap, "~/save_map", self._save),
-            node.create_service(LoadMap, "~/load_map", self._load),
-            node.create_service(ClearBox, "~/clear_box", self._clear_box),
-            node.create_service(GetGaussians, "~/get_gaussians", self._get_gaussians),
-            node.create_service(Trigger, "~/reset", self._reset),
-            node.create_service(SetBool, "~/pause", self._pause),
-        ]
+        self._request: int | None = None
+        node.create_service(SaveMap, "~/save_map", self._save)
+        node.create_service(LoadMap, "~/load_map", self._load)
+        node.create_service(ClearBox, "~/clear_box", self._clear_box)
+        node.create_service(GetGaussians, "~/get_gaussians", self._get_gaussians)
+        node.create_service(Trigger, "~/reset", self._reset)
+        node.create_service(SetBool, "~/pause", self._pause)
         self._action = ActionServer(
             node,
             Reconstruct,
             "~/reconstruct",
             self._reconstruct,
             goal_callback=self._offered,
+            handle_accepted_callback=self._accepted,
             cancel_callback=self._cancel,
         )
 
-    def close(self) -> None:
-        """End every service and the action."""
-        for service in self._services:
-            self._node.destroy_service(service)
-        self._action.destroy()
-
     async def _save(self, request: Any, response: Any) -> Any:  # noqa: ANN401
-        answer = await self._ask(lambda answered: self._session.save(_folder(request.path), answered))
-        return _fill(response, answer)
+        folder = _folder(request.path)
+        return _fill(response, await self._ask(lambda session, answered: session.save(folder, answered)))
 
     async def _load(self, request: Any, response: Any) -> Any:  # noqa: ANN401
-        answer = await self._ask(lambda answered: self._session.load(_folder(request.path), answered))
-        return _fill(response, answer)
+        folder = _folder(request.path)
+        return _fill(response, await self._ask(lambda session, answered: session.load(folder, answered)))
 
     async def _clear_box(self, request: Any, response: Any) -> Any:  # noqa: ANN401
         low, high = _vector(request.min), _vector(request.max)
@@ -69,67 +75,85 @@ class Services:
             response.message = f"min {low.tolist()} must not be above max {high.tolist()} in any axis"
             return response
         box = Box(request.frame_id, low, high)
-        try:
-            answer = await self._ask(lambda answered: self._session.clear_box(box, answered))
-        except ReconxError as err:
-            response.success, response.message = False, str(err)
-            return response
+        answer = await self._ask(lambda session, answered: session.clear_box(box, answered))
         response.success, response.message = answer.code == "ok", answer.message
         response.removed = answer.count
         return response
 
     def _get_gaussians(self, _: Any, response: Any) -> Any:  # noqa: ANN401
-        whole = self._session.outputs.whole_gaussians()
+        session = self._session()
+        whole = None if session is None else session.outputs.whole_gaussians()
         response.success = whole is not None
-        response.message = "there is no map yet" if whole is None else f"{whole.count} Gaussians"
-        if whole is not None:
-            response.gaussians = whole
+        if whole is None:
+            response.message = UNCONFIGURED if session is None else "there is no map yet"
+        else:
+            response.message, response.gaussians = f"{whole.count} Gaussians", whole
         return response
 
     def _reset(self, _: Any, response: Any) -> Any:  # noqa: ANN401
-        self._session.reset()
-        response.success, response.message = True, "the map is empty"
-        return response
+        return self._tell(response, lambda session: session.reset(), "the map is empty")
 
     def _pause(self, request: Any, response: Any) -> Any:  # noqa: ANN401
-        self._session.pause(request.data)
-        response.success, response.message = True, "paused" if request.data else "mapping"
+        done = "paused" if request.data else "mapping"
+        return self._tell(response, lambda session: session.pause(request.data), done)
+
+    def _tell(self, response: Any, tell: Callable[[Session], None], done: str) -> Any:  # noqa: ANN401
+        """Tell the session something that it does not answer."""
+        session = self._session()
+        if session is not None:
+            tell(session)
+        response.success = session is not None
+        response.message = UNCONFIGURED if session is None else done
         return response
 
     def _offered(self, _: Any) -> GoalResponse:  # noqa: ANN401
         return GoalResponse.ACCEPT if self._goal is None else GoalResponse.REJECT
 
+    def _accepted(self, handle: Any) -> None:  # noqa: ANN401
+        """Take a goal, at once: the next may be offered before this one is begun."""
+        self._goal, self._request = handle, None
+        handle.execute()
+
     def _cancel(self, _: Any) -> CancelResponse:  # noqa: ANN401
-        self._session.cancel(self._request)
+        session = self._session()
+        if session is not None and self._request is not None:  # else it is cancelled when it begins
+            session.cancel(self._request)
         return CancelResponse.ACCEPT
 
     async def _reconstruct(self, handle: Any) -> Any:  # noqa: ANN401
-        self._goal, asked = handle, handle.request
+        asked = handle.request
         goal = Goal(asked.source, asked.preset, int(asked.steps), asked.output)
 
-        def ask(answered: Callable[[Answer], None]) -> None:
-            self._request = self._session.reconstruct(goal, answered, self._feedback)
+        def ask(session: Session, answered: Callable[[Answer], None]) -> None:
+            self._request = session.reconstruct(goal, answered, self._feedback)
+            if handle.is_cancel_requested:
+                session.cancel(self._request)
 
         try:
-            answer = await self._ask(ask)
-        except ReconxError as err:
-            answer = Answer(0, "bad_goal", str(err))
+            answer = await self._ask(ask, "bad_goal")
         finally:
-            self._goal = None
+            self._goal = self._request = None
         return _finished(handle, answer)
 
     def _feedback(self, activity: Activity) -> None:
         """Pass on where the work stands, in the link's thread."""
-        handle = self._goal
-        if handle is not None and rclpy.ok():
+        handle, session = self._goal, self._session()
+        if handle is not None and session is not None and rclpy.ok():
             feedback = Reconstruct.Feedback(stage=activity.stage, note=activity.note)
             feedback.fraction = float(activity.fraction)
-            feedback.gaussians = self._session.state.gaussians
+            feedback.gaussians = session.state.gaussians
             handle.publish_feedback(feedback)
 
-    def _ask(self, ask: Callable[[Callable[[Answer], None]], None]) -> Future:
-        """Return a future of the worker's answer; the executor goes on meanwhile."""
-        executor = self._node.executor
+    async def _ask(self, ask: Ask, bad: Code = "failed") -> Answer:
+        """Return the worker's answer; the executor goes on meanwhile.
+
+        Args:
+            ask: puts the question.
+            bad: code of the answer where the question itself is refused.
+        """
+        session, executor = self._session(), self._node.executor
+        if session is None:
+            return Answer(0, "failed", UNCONFIGURED)
         future = Future(executor=executor)
 
         def answered(answer: Answer) -> None:
@@ -137,8 +161,15 @@ class Services:
             if executor is not None:
                 executor.wake()
 
-        ask(answered)
-        return future
+        self.pending += 1
+        try:
+            ask(session, answered)
+            answer: Answer = await future
+        except ReconxError as err:
+            return Answer(0, bad, str(err))
+        finally:
+            self.pending -= 1
+        return answer
 
 
 def _finished(handle: Any, answer: Answer) -> Any:  # noqa: ANN401

@@ -1,85 +1,50 @@
 """One mapping session: what ingest, the worker and the publishers have to do with each other."""
 
-import itertools
-import queue
-import threading
-import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
 import sensor_msgs.msg
 from numpy.typing import NDArray
 from rclpy.node import Node
-from rclpy.serialization import deserialize_message
 from reconx_msgs.msg import MapStatus
 
 from reconx_ros.config import ReconxConfig, load_config
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.ros.complaints import Complaints
 from reconx_ros.ros.corrections import Corrections
-from reconx_ros.ros.deltas import DeltaGapError
+from reconx_ros.ros.ending import end_worker
 from reconx_ros.ros.envelope import Envelope
-from reconx_ros.ros.ingest import Ingest, IngestSettings
+from reconx_ros.ros.folder_lock import FolderLock
+from reconx_ros.ros.guard import MessageGuard, unpack
+from reconx_ros.ros.ingest import Ingest
 from reconx_ros.ros.ingest_group import IngestGroup
-from reconx_ros.ros.inputs import image_topics
-from reconx_ros.ros.journal import Journal
-from reconx_ros.ros.link import (
-    Activity,
-    Added,
+from reconx_ros.ros.link_commands import (
     AddKeyframe,
-    Answer,
     Begin,
     Cancel,
     ClearBox,
     Correct,
     Load,
-    MapUpdate,
     Pause,
     Reconstruct,
-    Refused,
-    Reply,
     Resend,
     Reset,
     Save,
-    Stop,
-    Trouble,
 )
-from reconx_ros.ros.link_messages import PictureFormat
-from reconx_ros.ros.occupancy import GridSettings
-from reconx_ros.ros.offboard import LinkSettings, OffboardWorker
-from reconx_ros.ros.onboard import OnboardWorker
-from reconx_ros.ros.outputs import Outputs
+from reconx_ros.ros.link_replies import Activity, Answer
+from reconx_ros.ros.openings import ingest_settings, open_journal, open_outputs, open_worker
 from reconx_ros.ros.parameters import Parameters
 from reconx_ros.ros.pose_source import Frames, LivePoses
-from reconx_ros.ros.status import MapState, Rates, clock_warning, drops, map_status
+from reconx_ros.ros.reception import Reception
+from reconx_ros.ros.requests import Box, Goal
+from reconx_ros.ros.slam_path import SlamPath
+from reconx_ros.ros.status import MapState
+from reconx_ros.ros.status_looks import StatusLooks
 from reconx_ros.sources.rigid import rigid_inverse
-
-SAVE_TIMEOUT_S = 120.0
-"""Seconds the end of the node waits for the map to be written."""
-
-
-@dataclass(frozen=True, eq=False)
-class Box:
-    """A box to clear: corners [3] in ``frame``, whose axes are its own; ``''`` is the map frame."""
-
-    frame: str
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What ``~/reconstruct`` is asked for; see the action's definition."""
-
-    source: str
-    preset: str
-    steps: int
-    output: str
 
 
 class Session:
@@ -92,62 +57,92 @@ class Session:
         node: for the log, the clock and publishers.
         parameters: of the node.
         config: every stage's settings.
+
+    Raises:
+        ConfigError: another node holds the output folder, or messages that are asked for are missing.
     """
 
     def __init__(self, node: Node, parameters: Parameters, config: ReconxConfig) -> None:
         self._node, self._parameters, self._log = node, parameters, node.get_logger()
         self.folder = parameters.output_folder
         self.complaints = Complaints(self._log.warning)
+        self.guard = MessageGuard(self._log.warning, self._log.error)
         self.state = MapState()
-        self.outputs = Outputs(
-            node,
-            lambda: float(node.get_parameter("min_confidence").value),
-            lambda: bool(node.get_parameter("publish_generated_points").value),
-            _grid(parameters),
-            parameters.rviz_splats,
-        )
         frames = Frames(
             parameters.map_frame, parameters.odom_frame, parameters.base_frame, parameters.max_pose_gap
         )
         self.poses = LivePoses(frames, parameters.pose_source)
-        self._epoch, self._requests, self._saving = 0, itertools.count(1), 0
-        self._waiting: dict[int, Callable[[Answer], None]] = {}
-        self._told: Callable[[Activity], None] | None = None
-        self._lock = threading.Lock()
-        rescue = self.folder if parameters.autosave else None
-        begin = Begin(
-            config, parameters.min_keyframes, parameters.map_period, rescue, self.folder / "submaps"
-        )
-        self._journal = self._open_journal(begin)
         self.corrections = Corrections(
             parameters.loop_closure, parameters.loop_min_shift, parameters.loop_min_turn
         )
         self._jumps = 0
-        self._link_rates = Rates()
-        self.worker: OnboardWorker | OffboardWorker = self._start_worker(begin)
-        self.ingest = IngestGroup(
-            {name: self._open_ingest(name, config) for name in parameters.camera_names}
-        )
-        self._rates = Rates()
+        with ExitStack() as held:  # released in reverse when the session ends, or cannot begin
+            held.callback(FolderLock(self.folder).release)
+            self.outputs = open_outputs(node, parameters, config)
+            held.callback(self.outputs.close)
+            self._reception = Reception(
+                self.state,
+                self.outputs,
+                self.corrections,
+                self.complaints,
+                lambda: self.world,
+                lambda: self.worker.send(Resend()),
+            )
+            rescue = self.folder if parameters.autosave else None
+            begin = Begin(
+                config, parameters.min_keyframes, parameters.map_period, rescue, self.folder / "submaps"
+            )
+            self._journal = open_journal(begin, parameters, self.folder, self.complaints, self._log)
+            held.callback(self._journal.close)
+            earlier = self._journal.keyframes
+            self.corrections.resume(earlier)
+            self._resumed_ns = max((keyframe.stamp_ns for keyframe in earlier), default=None)
+            self.ingest = IngestGroup(
+                {name: self._open_ingest(name, config) for name in parameters.camera_names}
+            )
+            held.callback(self.ingest.close)
+            self._looks = StatusLooks(
+                node, self.state, self.ingest, self.outputs, self.corrections, self.guard.dropped
+            )
+            self.worker = open_worker(
+                node, parameters, begin, self._journal, self._reception.received, lambda: self.world
+            )
+            held.callback(self.worker.kill)
+            self._held = held.pop_all()
 
     @property
     def world(self) -> str:
         """Frame of the map."""
         return self.poses.world or self._parameters.map_frame
 
+    @property
+    def left_out(self) -> int:
+        """Keyframes that are left out because workers died of them."""
+        return len(self._journal.left_out)
+
     def advance(self) -> None:
         """Move frames on that wait, and look whether the map has to be corrected; quick."""
         self.ingest.advance()
-        if self._jumps != self.ingest.jumps:
+        if self._jumps != self.ingest.jumps or self._resumed_in_the_past():
             self._jumps = self.ingest.jumps
-            self.corrections.clear()  # what is drift and what is a new beginning, nobody knows
+            self.corrections.time_jumped()
         odom = self.poses.odom_in_world(None)
         if odom is not None:
             self._correct(self.corrections.heard(odom))
 
-    def trajectory(self, path: Any) -> None:  # noqa: ANN401
-        """Take the path of the base frame that SLAM has optimised."""
-        self._correct(self.corrections.path(path))
+    def _resumed_in_the_past(self) -> bool:
+        """Return whether the first image since the run was taken up is older than the run: a bag, again."""
+        resumed, latest = self._resumed_ns, self.ingest.latest_ns
+        if resumed is None or latest is None:
+            return False
+        self._resumed_ns = None
+        return latest < resumed
+
+    def trajectory(self, path: Any) -> str:  # noqa: ANN401
+        """Take the path that SLAM has optimised; return a line about those of its poses that are none."""
+        trajectory = SlamPath.of(path)
+        self._correct(self.corrections.path(trajectory))
+        return trajectory.refused
 
     def clear_box(self, box: Box, answered: Callable[[Answer], None]) -> None:
         """Remove what lies in a box; ``answered`` is called in a thread.
@@ -159,7 +154,7 @@ class Session:
         if box.frame not in ("", self.world):
             newest = self.poses.tf.newest(box.frame) or self.ingest.latest_ns or 0
             pose = self.poses.extrinsic(self.world, box.frame, newest)
-        self.worker.send(ClearBox(self._expect(answered), box.low, box.high, pose))
+        self.worker.send(ClearBox(self._reception.expect(answered), box.low, box.high, pose))
 
     def reconstruct(
         self, goal: Goal, answered: Callable[[Answer], None], told: Callable[[Activity], None]
@@ -183,10 +178,10 @@ class Session:
         source = Path(goal.source).expanduser().absolute() if goal.source else None
 
         def done(answer: Answer) -> None:
-            self._told = None
+            self._reception.told = None
             answered(answer)
 
-        number, self._told = self._expect(done), told
+        number, self._reception.told = self._reception.expect(done), told
         self.worker.send(Reconstruct(number, source, config, config.splatting.steps, folder))
         return number
 
@@ -201,91 +196,66 @@ class Session:
 
     def reset(self) -> None:
         """Forget the map and all keyframes."""
-        with self._lock:
-            self._epoch += 1
-            self.state.reset()
+        epoch = self._reception.forget()
         self.ingest.reset()
         self.corrections.clear()
-        self.worker.send(Reset(self._epoch))
-        self.outputs.forget()
+        self.worker.send(Reset(epoch))
+        self.outputs.forget(epoch)
 
     def save(self, folder: Path | None, answered: Callable[[Answer], None]) -> None:
         """Save the map (to the output folder where ``None``); ``answered`` is called in a thread."""
-        self._saving += 1
-        self.worker.send(Save(self._expect(answered), folder or self.folder))
+        self._reception.saving = True
+        self.worker.send(Save(self._reception.expect(answered), folder or self.folder))
 
     def load(self, folder: Path | None, answered: Callable[[Answer], None]) -> None:
-        """Replace the map by a saved one; ``answered`` is called in a thread."""
-        self.worker.send(Load(self._expect(answered), folder or self.folder))
+        """Replace the map by a saved one; ``answered`` is called in a thread.
+
+        What was seen for the map before counts no more: it is corrected no more, and seen anew it is new.
+        """
+        before = self.corrections.names
+
+        def done(answer: Answer) -> None:
+            try:
+                if answer.code == "ok":
+                    self.corrections.drop(before)
+                    self.ingest.moved()
+            finally:  # also where the session ends meanwhile, and nothing is judged any more
+                answered(answer)
+
+        self.worker.send(Load(self._reception.expect(done), folder or self.folder))
 
     def finish(self, save: bool) -> Answer:
-        """End the session: take in what is being unpacked, save where asked, stop the worker."""
-        self.ingest.close()
-        if not self.worker.holds:
-            self.worker.kill()
-            self._journal.finish()
-            return Answer(0, "no_map", "there is no map to save: no keyframe has come")
-        if self.worker.link == "broken":
-            kept = f"{len(self._journal)} keyframes are kept in {self.folder}"
-            self.worker.kill()
-            return Answer(0, "failed", f"no link to the worker; {kept}: start again with this output")
-        answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        deadline = time.monotonic() + SAVE_TIMEOUT_S
-        while self.worker.state == "lost" and time.monotonic() < deadline:
-            time.sleep(0.1)  # one that has just died comes back and is told everything first
-        number = self._expect(answers.put)
-        self.worker.send(Stop(number, self.folder if save else None))
+        """End the session: take in what is being unpacked, save where asked, stop the worker.
+
+        Whatever happens, afterwards the worker is gone, the link closed, the folder free, and everyone
+        who asked something has an answer.
+        """
         try:
-            answer = answers.get(timeout=SAVE_TIMEOUT_S)
-        except queue.Empty:
-            return Answer(number, "failed", f"the worker did not answer in {SAVE_TIMEOUT_S:g} s")
-        self.worker.join(10.0)
-        if answer.code == "ok":
+            return self._finish(save)
+        finally:
+            self._held.close()
+            self._reception.refuse_rest()
+
+    def _finish(self, save: bool) -> Answer:
+        self.ingest.close()
+        answer = end_worker(self.worker, self._journal, self.folder, save, self._reception.expect)
+        if not self._journal.holds or (answer.code == "ok" and not answer.left):
             self._journal.finish()
         return answer
 
     def status(self) -> MapStatus:
         """Return the status now."""
-        now = self._node.get_clock().now().nanoseconds
-        status = map_status(self.state, self.world, now)
-        ingest, latest = self.ingest, self.ingest.latest_ns
-        counts = Counter(keyframe=self.state.taken, map=self.state.version)
-        rates = self._rates.step(ingest.received + counts)
-        status.image_rate_hz, status.depth_rate_hz = rates.get("image", 0.0), rates.get("depth", 0.0)
-        status.keyframe_rate_hz, status.map_rate_hz = rates.get("keyframe", 0.0), rates.get("map", 0.0)
-        status.map_version = self.outputs.version
-        status.time_jumps, status.corrections = ingest.jumps, self.corrections.count
-        status.worker_restarts, status.link = self.worker.restarts, self.worker.link
-        if isinstance(self.worker, OffboardWorker):
-            sent = Counter(out=self.worker.end.sent_bytes, into=self.worker.end.received_bytes)
-            bytes_a_second = self._link_rates.step(sent)
-            status.link_out_bps = 8 * bytes_a_second.get("out", 0.0)
-            status.link_in_bps = 8 * bytes_a_second.get("into", 0.0)
-            status.link_waiting = self.worker.waiting
-        status.stamp_age_s = float("nan") if latest is None else (now - latest) / 1e9
-        status.frames_received = ingest.received["image"]
-        status.queue = ingest.waiting + self.worker.behind
-        dropped = ingest.dropped
-        status.tf_failures = dropped["no pose"]
-        status.drop_reasons, status.drop_counts = drops(dropped)
-        status.worker, status.paused = self.worker.state, ingest.paused
-        status.state = self._state()
-        warning = clock_warning(now, latest)
-        status.warnings = [warning] if warning else []
-        return status
+        reception = self._reception
+        return self._looks.take(self.worker, self.world, reception.saving, reception.left_out)
 
-    def _state(self) -> str:
-        if self.worker.state == "stopped":
-            return "error"
-        if self._saving:
-            return "saving"
-        if self.ingest.paused:
-            return "paused"
-        return "mapping" if self.state.keyframes or self.worker.behind else "waiting"
+    @property
+    def without_pose_hz(self) -> float:
+        """Frames a second that were dropped for want of a pose, before the last status."""
+        return self._looks.without_pose_hz
 
     def _open_ingest(self, camera: str, config: ReconxConfig) -> Ingest:
         return Ingest(
-            self._ingest_settings(camera),
+            ingest_settings(self._node, self._parameters, camera, self._journal.next_number),
             config.keyframes,
             self.poses,
             _unpack,
@@ -294,33 +264,17 @@ class Session:
             lambda: self.worker.behind,
         )
 
-    def _ingest_settings(self, camera: str) -> IngestSettings:
-        values, own = self._parameters, self._parameters.of_camera(camera)
-        stereo = own.depth_mode == "stereo"
-        name = "right_image" if stereo else "depth"
-        depth = "" if own.depth_mode == "none" else image_topics(self._node, name, camera)[0]
-        return IngestSettings(
-            image_topics(self._node, "image", camera)[0],
-            depth,
-            "required" if stereo else own.depth_mode,
-            own.slop,
-            values.tf_timeout,
-            values.max_backlog,
-            self._journal.next_number,
-            stereo,
-            camera,
-        )
-
     def _accept(self, keyframe: Keyframe, camera_frame: str) -> None:
         """Send a keyframe, placed by what is known now."""
         stamp, pose = keyframe.stamp_ns, keyframe.camera.world_from_camera
         odom = self.poses.odom_in_world(stamp)
-        placed = self.corrections.note(
-            replace(keyframe, pose_covariance=self.poses.covariance(stamp)),
-            None if odom is None else rigid_inverse(odom) @ pose,
-            self.poses.base_from_camera(camera_frame, stamp),
+        by_odom = None if odom is None else rigid_inverse(odom) @ pose
+        by_base = self.poses.base_from_camera(camera_frame, stamp)
+        covered = replace(keyframe, pose_covariance=self.poses.covariance(stamp))
+        placed = self.corrections.note(covered, by_odom, by_base)
+        self.worker.send(
+            AddKeyframe(placed, camera_frame, odom_from_camera=by_odom, base_from_camera=by_base)
         )
-        self.worker.send(AddKeyframe(placed, camera_frame))
 
     def _correct(self, poses: dict[str, NDArray[np.float64]]) -> None:
         """Move the map where keyframes are elsewhere than was thought."""
@@ -329,84 +283,6 @@ class Session:
             self.ingest.moved()
             self.worker.send(Correct(tuple(poses), np.array(list(poses.values()))))
 
-    def _start_worker(self, begin: Begin) -> OnboardWorker | OffboardWorker:
-        values = self._parameters
-        if values.worker == "onboard":
-            return OnboardWorker(begin, self._received, self._log.error, self._journal)
-        pictures = PictureFormat(
-            values.link_image_format, values.link_image_quality, values.link_depth_format
-        )
-        settings = LinkSettings(values.link_bandwidth * 1e6, pictures)
-        return OffboardWorker(
-            self._node, self._received, self._log.warning, self._journal, settings, lambda: self.world
-        )
-
-    def _open_journal(self, begin: Begin) -> Journal:
-        folder = self.folder / "journal" if self._parameters.journal else None
-        journal = Journal(begin, folder, lambda line: self.complaints.say("journal", line))
-        if journal.holds and not self._parameters.resume:
-            journal.finish()
-            journal = Journal(begin, folder, lambda line: self.complaints.say("journal", line))
-        if journal.holds:
-            self._log.warning(
-                f"{self.folder} holds an unfinished run; going on with its {journal.resumed} keyframes"
-            )
-        return journal
-
-    def _expect(self, answered: Callable[[Answer], None]) -> int:
-        number = next(self._requests)
-        with self._lock:
-            self._waiting[number] = answered
-        return number
-
-    def _received(self, reply: Reply) -> None:
-        """Handle a reply, in the link's thread: an error here must not end it."""
-        try:
-            self._handle(reply)
-        except Exception as err:
-            self.complaints.say("reply", f"{type(reply).__name__}: {type(err).__name__}: {err}")
-
-    def _handle(self, reply: Reply) -> None:
-        if isinstance(reply, Added):
-            if reply.epoch == self._epoch and rclpy.ok():
-                self.state.keyframe_came()
-                if len(reply.points):  # none where a new worker is told what was published before
-                    self.outputs.keyframe(reply)
-        elif isinstance(reply, MapUpdate):
-            if reply.epoch == self._epoch and rclpy.ok():
-                self.state.map_came(reply)
-                self._publish(reply)
-        elif isinstance(reply, Activity):
-            self.state.activity_came(reply)
-            if self._told is not None:
-                self._told(reply)
-        elif isinstance(reply, Refused):
-            self.complaints.say("refused", f"keyframe {reply.name} is left out: {reply.why}")
-        elif isinstance(reply, Trouble):
-            self.complaints.say(reply.line, reply.line)
-        elif isinstance(reply, Answer):
-            self._answer(reply)
-
-    def _publish(self, update: MapUpdate) -> None:
-        try:
-            self.outputs.map(update, self.world)
-        except DeltaGapError as err:
-            self.complaints.say("gap", str(err))
-            self.worker.send(Resend())
-
-    def _answer(self, answer: Answer) -> None:
-        with self._lock:
-            answered = self._waiting.pop(answer.request, None)
-            self._saving = 0
-        if answered is not None:
-            answered(answer)
-
-
-def _grid(parameters: Parameters) -> GridSettings | None:
-    if not parameters.occupancy_grid:
-        return None
-    return GridSettings(parameters.grid_resolution, parameters.grid_min_height, parameters.grid_max_height)
-
 
 def _unpack(envelope: Envelope) -> Any:  # noqa: ANN401
-    return deserialize_message(envelope.payload, getattr(sensor_msgs.msg, envelope.kind))
+    return unpack(getattr(sensor_msgs.msg, envelope.kind), envelope.payload)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from reconx_msgs.msg import MapStatus
 
-from reconx_ros.ros.link import Activity, MapUpdate
+from reconx_ros.ros.link_replies import Activity, MapUpdate
 from reconx_ros.ros.messages import finite, header
 from reconx_ros.ros.resources import memory_bytes
 
@@ -38,23 +38,30 @@ class MapState:
     gpu_memory: int = 0
     submaps: tuple[int, int] = (0, 0)
     synthesis: str = ""
-    corrections: int = 0
+    geometry: str = ""
+    pruned: dict[str, int] = field(default_factory=dict)
     taken: int = 0
     _spent: dict[str, float] = field(default_factory=dict)
+    _names: set[str] = field(default_factory=set)
 
     def map_came(self, update: MapUpdate) -> None:
         """Take note of a map."""
         self.version += 1
         self.keyframes, self.loss = len(update.views), update.loss
         self.points, self.gaussians = update.points.count, update.gaussians.count
-        self.synthesis = update.synthesis
+        self.synthesis, self.geometry, self.pruned = update.synthesis, update.geometry, update.pruned
         before, self._spent, self.submaps = self._spent, update.seconds, update.submaps
         self.seconds = {stage: _since(before.get(stage, 0.0), now) for stage, now in self._spent.items()}
 
-    def keyframe_came(self) -> None:
-        """Take note of a keyframe that is in the map, which may not have been given out yet."""
-        self.keyframes += 1
-        self.taken += 1
+    def keyframe_came(self, name: str) -> None:
+        """Take note of a keyframe that is in the map, which may not have been given out yet.
+
+        A new worker takes in anew what the one before had; none of these counts twice.
+        """
+        new = name not in self._names
+        self._names.add(name)
+        self.keyframes += new
+        self.taken += new
 
     def activity_came(self, activity: Activity) -> None:
         """Take note of what the worker is doing."""
@@ -65,8 +72,17 @@ class MapState:
     def reset(self) -> None:
         """Forget the map; the version goes on counting."""
         self.keyframes = self.points = self.gaussians = 0
+        self._names.clear()
         self.loss, self.seconds, self._spent, self.submaps = None, {}, {}, (0, 0)
-        self.synthesis = ""
+        self.synthesis, self.geometry, self.pruned = "", "", {}
+
+    @property
+    def details(self) -> dict[str, object]:
+        """What diagnostics tell of the map beside what the status says."""
+        return {
+            "geometry": self.geometry or "none yet",
+            **{f"pruned: {reason}": count for reason, count in self.pruned.items()},
+        }
 
 
 def _since(before: float, now: float) -> float:
@@ -151,6 +167,23 @@ def silence_line(
     )
 
 
+def silence_warning(silent: list[str]) -> list[str]:
+    """Return a warning that inputs bring nothing now, for whoever watches the status."""
+    return [f"no {' and '.join(silent)} in {SILENCE_S:g} s"] if silent else []
+
+
+def pose_warning(a_second: float) -> list[str]:
+    """Return a warning where frames are dropped now for want of a pose."""
+    return [f"{a_second:.1f} frames a second have no pose; the log says why"] if a_second > 0 else []
+
+
+def left_out_warning(count: int) -> list[str]:
+    """Return a warning where keyframes are left out because workers died while they added them."""
+    return (
+        [f"{count} keyframes are left out, for workers died of them; the log names them"] if count else []
+    )
+
+
 def clock_warning(now_ns: int, stamp_ns: int | None) -> str:
     """Return a warning where the image stamps are an hour or more off the node's clock, else nothing.
 
@@ -184,22 +217,43 @@ def map_status(state: MapState, world: str, now_ns: int) -> MapStatus:
     status.stage_names = list(state.seconds)
     status.stage_seconds = [float(value) for value in state.seconds.values()]
     status.memory_bytes, status.worker_memory_bytes = memory_bytes(), state.worker_memory
-    status.gpu_memory_bytes, status.corrections = state.gpu_memory, state.corrections
+    status.gpu_memory_bytes = state.gpu_memory
     status.submaps, status.submaps_on_disk = state.submaps
     status.synthesis = state.synthesis
     return status
 
 
-def diagnostics(status: MapStatus, name: str) -> DiagnosticArray:
-    """Return ``status`` as diagnostics: a warning where there are warnings, an error without a worker."""
-    level, message = DiagnosticStatus.OK, status.state
-    if status.warnings:
-        level, message = DiagnosticStatus.WARN, status.warnings[0]
-    if status.worker in ("lost", "stopped"):
-        level, message = DiagnosticStatus.ERROR, f"worker {status.worker}"
+def diagnostics(status: MapStatus, name: str, details: Mapping[str, object]) -> DiagnosticArray:
+    """Return ``status`` as diagnostics: a warning where there are warnings, an error without a worker.
+
+    Args:
+        status: to be told.
+        name: of the node.
+        details: further values by what they are.
+    """
+    level, message = _verdict(status)
+    values = {**_values(status), **details}
+    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+    entry = DiagnosticStatus(
+        level=level, name=f"{name}: map", message=message, hardware_id=name, values=pairs
+    )
+    return DiagnosticArray(header=status.header, status=[entry])
+
+
+def _verdict(status: MapStatus) -> tuple[bytes, str]:
+    """Return the level of the whole and the one thing to know."""
     if status.link == "broken":
-        level, message = DiagnosticStatus.WARN, "the link to the worker is broken; keyframes are kept"
-    values = {
+        return DiagnosticStatus.WARN, "the link to the worker is broken; keyframes are kept"
+    if status.worker in ("lost", "stopped"):
+        return DiagnosticStatus.ERROR, f"worker {status.worker}"
+    if status.warnings:
+        return DiagnosticStatus.WARN, status.warnings[0]
+    return DiagnosticStatus.OK, status.state
+
+
+def _values(status: MapStatus) -> dict[str, object]:
+    """Return what a person who looks after the robot wants to see."""
+    return {
         "state": status.state,
         "stage": status.stage or "none",
         "worker": status.worker,
@@ -213,7 +267,7 @@ def diagnostics(status: MapStatus, name: str) -> DiagnosticArray:
         "gaussians": status.gaussians,
         "map version": status.map_version,
         "loss": f"{status.loss:.4f}",
-        "submaps": f"{status.submaps}, of which {status.submaps_on_disk} on disk and not published",
+        "submaps": f"{status.submaps}, of which {status.submaps_on_disk} on disk",
         "synthesis": status.synthesis or "none yet",
         "corrections": status.corrections,
         "keyframe rate (Hz)": f"{status.keyframe_rate_hz:.2f}",
@@ -234,8 +288,3 @@ def diagnostics(status: MapStatus, name: str) -> DiagnosticArray:
         "worker memory (MB)": status.worker_memory_bytes // 2**20,
         **{f"dropped: {r}": c for r, c in zip(status.drop_reasons, status.drop_counts, strict=True)},
     }
-    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-    entry = DiagnosticStatus(
-        level=level, name=f"{name}: map", message=message, hardware_id=name, values=pairs
-    )
-    return DiagnosticArray(header=status.header, status=[entry])

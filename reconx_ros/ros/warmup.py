@@ -1,4 +1,16 @@
-"""Compile what is compiled on first use before the first keyframe comes, on a scene of our own."""
+"""Compile what is compiled on first use before the first keyframe comes, on a scene of our own.
+
+The very first time takes a minute, in a process of its own: a compiler leaves half a GB behind that the
+worker would hold as long as it lives. Later ones read from disk, which takes 3 s.
+
+    python -m reconx_ros.ros.warmup < config.json
+"""
+
+import contextlib
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -7,10 +19,34 @@ from reconx_ros.camera import Camera
 from reconx_ros.config import ReconxConfig
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.incremental import IncrementalMapper
+from reconx_ros.splatting.cpu.compilation import kernel_folder
 from reconx_ros.splatting.rasterize import render_view
 from reconx_ros.structure.plan import plan_trajectory
 
 WIDTH, HEIGHT, DEPTH, VIEWS = 160, 120, 2.0, 3
+
+
+def compile_apart(config: ReconxConfig) -> bool:
+    """Compile in another process what ``warm_up`` needs and the disk lacks; return whether it did."""
+    folder = kernel_folder()
+    done = None if folder is None else folder / f"warm-{_state(config)}"
+    if done is None or done.exists():
+        return False
+    command, settings = [sys.executable, "-m", "reconx_ros.ros.warmup"], config.model_dump_json()
+    with contextlib.suppress(OSError):  # what cannot be compiled apart is compiled here, on first use
+        child = subprocess.run(command, input=settings, text=True, check=False)
+        if child.returncode == 0:
+            done.touch()
+            return True
+    return False
+
+
+def _state(config: ReconxConfig) -> str:
+    """Return a name for the settings and for the files that kernels are compiled from."""
+    digest = hashlib.sha256(config.model_dump_json().encode())
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(f"{path.name} {path.stat().st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
 
 
 def warm_up(config: ReconxConfig) -> None:
@@ -21,7 +57,7 @@ def warm_up(config: ReconxConfig) -> None:
         mapper.refine(0.01)
     snapshot = mapper.snapshot()
     if snapshot is not None:
-        render_view(snapshot.gaussians, snapshot.keyframes[-1].camera)
+        render_view(snapshot.gaussians, snapshot.keyframes[-1].camera, *config.drawing)
         if mapper.imagination.wanted:
             plan_trajectory(snapshot.keyframes, 2, snapshot.cloud, config.synthesis.plan)
 
@@ -37,3 +73,7 @@ def _keyframe(index: int) -> Keyframe:
     image = np.ascontiguousarray(drawn[:, start : start + WIDTH])
     depth = np.full((HEIGHT, WIDTH), DEPTH, np.float32)
     return Keyframe(f"{index:06d}", index, image, Camera(matrix, pose, WIDTH, HEIGHT), depth)
+
+
+if __name__ == "__main__":
+    warm_up(ReconxConfig.model_validate_json(sys.stdin.read()))

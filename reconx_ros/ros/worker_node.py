@@ -22,26 +22,22 @@ from reconx_msgs.msg import LinkState, WorkerCommand
 
 from reconx_ros.errors import ReconxError
 from reconx_ros.ros.deltas import DeltaGapError, DeltaMaker, RowMirror
+from reconx_ros.ros.folder_lock import FolderLock
 from reconx_ros.ros.half_rows import half_size
 from reconx_ros.ros.journal import Journal
-from reconx_ros.ros.link import (
-    Activity,
-    Begin,
-    MapUpdate,
-    Reply,
-    Resend,
-    Reset,
-    Stop,
-    Trouble,
-)
+from reconx_ros.ros.link_commands import Begin, Resend, Reset, Stop
 from reconx_ros.ros.link_end import LinkEnd
 from reconx_ros.ros.link_messages import command_from_message, reply_messages
+from reconx_ros.ros.link_replies import Activity, Answer, FieldUpdate, MapUpdate, Reply, Trouble
 from reconx_ros.ros.onboard import OnboardWorker
 from reconx_ros.ros.parameters import declare_one, run_folder
 from reconx_ros.ros.program import begin, refuse
 
-MOST_BEHIND = 8
-"""Keyframes the worker may be behind before the robot is let wait: there they are on disk."""
+END_S = 60.0
+"""Seconds at the end in which the map is saved."""
+
+STOP = -1
+"""Number of the request with which this node, and not the robot, ends the worker."""
 
 COARSE = 6.0
 """While the worker refines, changes below this many tolerances are not sent."""
@@ -121,9 +117,9 @@ class WorkerNode(Node):
         declare_one(self, "link_bandwidth", 0.0, ParameterDescriptor(floating_point_range=[limits]))
         output = str(self.get_parameter("output").value)
         self._folder = Path(output).expanduser().absolute() if output else run_folder()
+        self._folder_lock = FolderLock(self._folder)
         self._worker: OnboardWorker | None = None
         self._journal: Journal | None = None
-        self._held: deque[WorkerCommand] = deque()
         self._replies: deque[Reply] = deque()
         self._messages: deque[Any] = deque()
         bandwidth = float(self.get_parameter("link_bandwidth").value) * 1e6
@@ -131,41 +127,45 @@ class WorkerNode(Node):
         self._map = LatestMap(self._bytes_a_turn)
         self._resting = False
         self._activity: Activity | None = None
+        self._field: FieldUpdate | None = None
         self.end = LinkEnd(self, False, self._pull, self._take, self._hear, bandwidth)
         self.end.worker = uuid.uuid4().hex
         self.end.start()
         self.get_logger().info(f"waiting for a robot; maps are saved to {self._folder}")
 
     def finish(self) -> None:
-        """End the link and the worker; the robot keeps everything for the next."""
+        """End the link, save the map, and end the worker.
+
+        The robot keeps everything for the next worker.
+        """
         self.end.close()
-        self._end_session()
+        try:
+            if self._worker is not None and self._worker.holds and self._worker.state != "stopped":
+                self._worker.send(Stop(STOP, self._folder))
+                self._worker.join(END_S)
+            self._end_session()
+        finally:
+            self._folder_lock.release()
 
     def _hear(self, state: LinkState) -> bool:
         """Take what a robot says about itself; return whether it is the one served."""
         mine = bool(state.session == self.end.session and state.worker == self.end.worker)
         if mine:
             self.end.outgoing.acknowledge(state.received)
-        self._serve()
         return mine
 
     def _take(self, message: WorkerCommand) -> None:
-        """Take a command of the robot, in its turn; the first of another robot begins anew."""
+        """Take a command of the robot, in its turn; the first of another robot begins anew.
+
+        What the worker has not done waits on this machine's disk.
+        """
         if message.worker != self.end.worker:
             return
         if message.session != self.end.session:
             if message.sequence != 0:
                 return
             self._begin_session(message.session)
-        if message.sequence == self.end.incoming.expected + len(self._held):
-            self._held.append(message)
-        self._serve()
-
-    def _serve(self) -> None:
-        """Hand on what is held while the worker keeps up; only then it is acknowledged."""
-        while self._held and (self._worker is None or self._worker.behind < MOST_BEHIND):
-            message = self._held.popleft()
-            self.end.incoming.accept(message.sequence)
+        if self.end.incoming.accept(message.sequence):
             try:
                 self._do(message)
             except ReconxError as err:
@@ -183,7 +183,7 @@ class WorkerNode(Node):
                 self._worker.send(command)
         elif self._worker is not None:
             if isinstance(command, Reset):
-                self._map = LatestMap(self._bytes_a_turn)
+                self._map, self._field = LatestMap(self._bytes_a_turn), None
             self._worker.send(command)
             if isinstance(command, Stop) and self._journal is not None:
                 self.get_logger().info("the robot has ended its session")
@@ -206,9 +206,9 @@ class WorkerNode(Node):
         if self._journal is not None:
             self._journal.finish()
         self._worker = self._journal = None
-        for waiting in (self._held, self._replies, self._messages):
+        for waiting in (self._replies, self._messages):
             waiting.clear()
-        self._map = LatestMap(self._bytes_a_turn)
+        self._map, self._field = LatestMap(self._bytes_a_turn), None
 
     def _received(self, reply: Reply) -> None:
         """Keep a reply of the worker for the link; called in a thread of the worker's."""
@@ -219,9 +219,13 @@ class WorkerNode(Node):
                 if self._worker is not None:
                     self._worker.send(Resend())
             return
-        if isinstance(reply, Activity):
+        if isinstance(reply, Answer) and reply.request == STOP:
+            self.get_logger().info(reply.message)
+        elif isinstance(reply, Activity):
             self._resting = not reply.stage
             self._activity = reply  # only the newest is sent, and that always
+        elif isinstance(reply, FieldUpdate):
+            self._field = reply  # likewise the newest alone, when there is room
         else:
             self._replies.append(reply)
 
@@ -232,6 +236,9 @@ class WorkerNode(Node):
             (message,) = reply_messages(activity)
         elif self._replies:  # these go before the rest of a map: planners wait for new points
             (message,) = reply_messages(self._replies.popleft())
+        elif self._field is not None:
+            field, self._field = self._field, None
+            (message,) = reply_messages(field)
         else:
             if not self._messages and not len(self.end.outgoing):  # one map replaces several
                 update = self._map.give(self._resting)

@@ -66,3 +66,19 @@ def launch(tmp_path: Path, ros_environment: None) -> Iterator[Callable[..., Any]
         if process.popen.poll() is None:
             process.popen.kill()
             process.popen.wait()
+
+
+@pytest.fixture(params=["disk", "memory"])
+def journal_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    """Where a journal is: on a disk, or, without one, in memory."""
+    return tmp_path / "journal" if request.param == "disk" else None
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Any]:
+    """A worker process that is killed at the end."""
+    from ros_bench import Bench
+
+    made = Bench(tmp_path)
+    yield made
+    made.worker.kill()

@@ -72,7 +72,7 @@ def listen(node: Node, kind: type, topic: str, *, late: bool = False) -> list[An
 
 def call(node: Node, kind: Any, name: str, timeout: float = 60.0, **fields: object) -> Any:  # noqa: ANN401
     client = node.create_client(kind, name)
-    assert client.wait_for_service(10.0), f"no service {name}"
+    assert client.wait_for_service(30.0), f"no service {name}"
     future = client.call_async(kind.Request(**fields))
     assert spin_until(node, future.done, timeout), f"{name} did not answer"
     node.destroy_client(client)

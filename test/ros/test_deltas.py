@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconx_ros.ros.cloud_message import delta_from_message, delta_message
-from reconx_ros.ros.deltas import DeltaGapError, DeltaMaker, RowDelta, RowMirror, _excess
+from reconx_ros.ros.deltas import DeltaGapError, DeltaMaker, RowDelta, RowMirror, _excess, complete_delta
 from reconx_ros.ros.messages import header
-from reconx_ros.ros.rows import CLOUD_TYPE, Rows, gaussian_type
+from reconx_ros.ros.rows import CLOUD_TYPE, Rows, gaussian_type, joined
 
 
 def cloud(ids: list[int], seed: int, kind: np.dtype[np.void] = CLOUD_TYPE) -> Rows:
@@ -36,9 +36,8 @@ def follow(follower: RowMirror, delta: RowDelta, sender: RowMirror) -> None:
     try:
         follower.apply(delta)
     except DeltaGapError:
-        whole = sender.whole()  # what ~/get_gaussians answers
-        assert whole is not None
-        follower.apply(whole)
+        assert sender.rows is not None
+        follower.apply(complete_delta(sender.version, sender.rows))  # what ~/get_gaussians answers
 
 
 STEPS = st.lists(
@@ -64,6 +63,45 @@ def test_a_lossy_link_ends_up_right_or_knows_that_it_is_not(
         if fate != "lose":
             assert follower.version == mirror.version
             assert same(follower.rows, rows)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sets(st.integers(0, 20)), st.integers(0, 3), st.sampled_from(["as it is", "moved", "other"])
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_what_lies_still_is_right_too(steps: list[tuple[set[int], int, str]]) -> None:
+    """Rows come to rest, lie there, are moved where they lie, and come back."""
+    maker, mirror = DeltaMaker(), RowMirror()
+    still = cloud([], 0)
+    for number, (ids, seed, fate) in enumerate(steps):
+        if fate == "moved":
+            still = cloud(still["id"].tolist(), 100 + number)
+        elif fate == "other":
+            still = cloud(sorted(set(range(20)) - ids), 100 + number)
+        rows = cloud(sorted(ids - set(still["id"].tolist()), reverse=True), seed)
+        mirror.apply(maker.make(rows, still=still))
+        assert same(mirror.rows, joined([rows, still]))
+        others = sorted((ids ^ {1, 5, 21}) - set(still["id"].tolist()))
+        rows = cloud(others, 10 + seed)  # some come, some go, while the rest lies still
+        delta = maker.make(rows, still=still)
+        assert not np.isin(delta.changed["id"], still["id"]).any()
+        mirror.apply(delta)
+        assert same(mirror.rows, joined([rows, still]))
+
+
+def test_what_lies_still_is_not_looked_at_again() -> None:
+    maker = DeltaMaker()
+    rows, still = cloud([0, 5], 1), cloud([1, 2, 9], 2)
+    maker.make(rows, still=still)
+    still["x"] += 1.0  # nobody does; but if they did, it would not be seen
+    assert len(maker.make(rows, still=still).changed) == 0
+    assert maker.make(rows, still=still.copy()).changed["id"].tolist() == [1, 2, 9]
 
 
 def test_only_what_changed_visibly_travels_and_small_changes_add_up() -> None:

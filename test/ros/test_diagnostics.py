@@ -31,6 +31,9 @@ TOLD = (
     "points",
     "gaussians",
     "submaps",
+    "pruned: transparent",
+    "pruned: needles",
+    "pruned: floaters",
     "stage geometry (s)",
     "stage splatting (s)",
     "memory (MB)",
@@ -84,6 +87,8 @@ def test_both_come_once_a_second_and_tell_everything(
     assert int(told["memory (MB)"]) > 20
     assert int(told["worker memory (MB)"]) > 100
     assert told["link"] == "onboard"
+    assert told["geometry"] == "rgbd: 1 of 1 keyframes have depth and a pose"  # when it was chosen
+    assert all(int(value) >= 0 for key, value in told.items() if key.startswith("pruned: "))
     assert any(s.keyframe_rate_hz > 0 for s in statuses)
     assert any(s.map_rate_hz > 0 for s in statuses)
     assert max(s.stamp_age_s for s in busy) < 2.0

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from reconx_ros.ros.parameters import SPECS
+from reconx_ros.ros.launching import ARGUMENTS, WORKER_ARGUMENTS
+from reconx_ros.ros.parameter_specs import SPECS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -66,9 +67,20 @@ def test_nav2_layers_are_those_that_are_configured() -> None:
 @pytest.mark.parametrize("page", ["node", "planners", "offboard"])
 def test_parameters_that_a_page_names_exist(page: str) -> None:
     text = (DOCS / f"{page}.md").read_text()
-    known = {spec.name for spec in SPECS} | {"use_sim_time", "bag", "rviz", "use_respawn"}
-    named = set(re.findall(r"`([a-z_]+):=?[^`]*`", text)) | set(re.findall(r"-p ([a-z_]+):=", text))
-    assert named <= known | {"output", "namespace"}, named - known
+    known = {spec.name for spec in SPECS} | {"use_sim_time"}
+    named = set(re.findall(r"`([a-z_]+): [^`]*`", text)) | set(re.findall(r"-p ([a-z_]+):=", text))
+    assert named <= known, named - known
+
+
+def test_launch_arguments_that_a_page_names_exist() -> None:
+    """What is written as ``name:=value`` and not after ``-p`` or ``-r`` is given to a launch file."""
+    known = set(ARGUMENTS) | set(WORKER_ARGUMENTS)
+    for page in [*DOCS.glob("*.md"), ROOT / "README.md"]:
+        for line in page.read_text().splitlines():
+            ours = "ros2 launch" not in line or "reconx_ros" in line
+            words = re.findall(r"(-[pr] )?(?<![\w.])([a-z_][a-z_.0-9]*):=", line)
+            named = {name for option, name in words if not option and "." not in name}
+            assert not ours or named <= known, (page.name, named - known)
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -10,6 +10,7 @@ import sensor_msgs.msg
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 
+from reconx_ros.errors import SourceError
 from reconx_ros.keyframes.config import KeyframeConfig
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.ros.ingest import Ingest, IngestSettings
@@ -28,6 +29,7 @@ class Rig:
         self.keyframes: list[Keyframe] = []
         self.frames: list[str] = []
         self.said: list[str] = []
+        self.failures = 0  # keyframes that cannot be taken from now on
         self.poses = LivePoses(Frames(max_gap_s=2))
         self.move_to(0, 0.0)
         self.ingest = Ingest(
@@ -41,6 +43,9 @@ class Rig:
         )
 
     def _accept(self, keyframe: Keyframe, frame: str) -> None:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise RuntimeError("cannot be taken")
         self.keyframes.append(keyframe)
         self.frames.append(frame)
 
@@ -153,13 +158,13 @@ def test_missing_camera_info_is_named() -> None:
     assert rig.said == ["frame 000000 dropped: no camera_info for image has come"]
 
 
-def test_a_truncated_message_is_counted_and_survived() -> None:
+def test_a_truncated_message_is_refused_and_survived() -> None:
     rig = Rig()
     rig.info()
-    rig.ingest.colour("Image", b"\x00\x01\x00")
+    with pytest.raises(SourceError, match="message of 3 bytes is too short to hold a header"):
+        rig.ingest.colour("Image", b"\x00\x01\x00")
     rig.feed(SECOND)
     rig.finish()
-    assert rig.said == ["image: message of 3 bytes is too short to hold a header"]
     assert len(rig.keyframes) == 1
 
 
@@ -184,6 +189,20 @@ def test_a_worker_that_is_far_behind_gets_no_more() -> None:
     rig.finish()
     assert not rig.keyframes
     assert rig.ingest.dropped["worker busy"] == 1
+
+
+def test_a_keyframe_that_could_not_be_taken_is_taken_from_the_next_frame() -> None:
+    rig = Rig()
+    rig.info()
+    rig.feed(SECOND)
+    rig.failures = 1
+    rig.feed(2 * SECOND)
+    rig.feed(2 * SECOND + SECOND // 10)  # 2 cm further: too close to a keyframe that there was
+    rig.finish()
+    assert [k.stamp_ns for k in rig.keyframes] == [SECOND, 2 * SECOND + SECOND // 10]
+    assert rig.ingest.dropped == {"defect": 1}
+    (line,) = rig.said
+    assert line.startswith("frame 000001 dropped: RuntimeError: cannot be taken\nTraceback")
 
 
 def test_pause_and_reset() -> None:

@@ -1,44 +1,16 @@
-"""What a worker or node that starts anew is told."""
+"""What a worker that starts anew is told."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
+from ros_journal import begin, box, keyframe, moved_by, names, reopened
 
-from reconx_ros.camera import Camera
-from reconx_ros.config import load_config
-from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.ros.journal import Journal
-from reconx_ros.ros.link import AddKeyframe, Begin, ClearBox, Correct, Load, Pause, Reset
+from reconx_ros.ros.link_commands import AddKeyframe, Begin, ClearBox, Correct, Load, Pause, Reset
 
 
-def keyframe(index: int) -> Keyframe:
-    pose = np.eye(4)
-    pose[0, 3] = index
-    camera = Camera(np.array([[50.0, 0, 31.5], [0, 50, 23.5], [0, 0, 1]]), pose, 64, 48)
-    rng = np.random.default_rng(index)
-    depth = rng.uniform(0.5, 4, (48, 64)).astype(np.float32)
-    depth[:5] = np.nan
-    image = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
-    return Keyframe(f"{index:06d}", index, image, camera, depth, pose_covariance=np.eye(6) * index)
-
-
-def begin(capacity: int = 64) -> Begin:
-    return Begin(load_config("fast", overrides={"keyframes": {"capacity": capacity}}))
-
-
-@pytest.fixture(params=["disk", "memory"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
-    return tmp_path / "journal" if request.param == "disk" else None
-
-
-def names(made: Journal) -> list[str]:
-    return [c.keyframe.name for c in made.replay() if isinstance(c, AddKeyframe)]
-
-
-def test_everything_that_makes_the_map_is_replayed_in_order(folder: Path | None) -> None:
-    made = Journal(begin(), folder)
+def test_everything_that_makes_the_map_is_replayed_in_order(journal_folder: Path | None) -> None:
+    made = Journal(begin(), journal_folder)
     for index in range(3):
         made.note(AddKeyframe(keyframe(index), "camera"))
     made.note(Pause(True))
@@ -65,17 +37,18 @@ def test_memory_is_bounded_without_a_disk() -> None:
     assert names(made)[-1] == "000009"
 
 
-def test_reset_forgets_and_a_loaded_map_comes_first(folder: Path | None) -> None:
-    made = Journal(begin(), folder)
+def test_reset_forgets_and_a_loaded_map_comes_first(journal_folder: Path | None) -> None:
+    made = Journal(begin(), journal_folder)
     assert not made.holds
     made.note(AddKeyframe(keyframe(0), "camera"))
     assert made.holds
     before = made.replay()
     made.note(Reset(4))
     assert not made.holds
-    if folder is not None:
+    if journal_folder is not None:
         assert not any(isinstance(c, AddKeyframe) for c in before)
-    made.loaded(Path("/maps/kitchen"))
+    made.note(Load(3, Path("kitchen")))
+    made.loaded(3, Path("/maps/kitchen"))
     made.note(AddKeyframe(keyframe(1), "camera"))
     commands = list(made.replay())
     assert Reset(4) in commands
@@ -83,8 +56,64 @@ def test_reset_forgets_and_a_loaded_map_comes_first(folder: Path | None) -> None
     assert names(made) == ["000001"]
 
 
-def test_what_came_after_the_replay_began_is_not_in_it(folder: Path | None) -> None:
+def loading(folder: Path | None) -> Journal:
+    """A journal with a keyframe before and one after a ``Load`` that is not answered yet."""
     made = Journal(begin(), folder)
+    made.note(AddKeyframe(keyframe(0), "camera"))
+    made.note(Load(3, Path("kitchen")))
+    made.note(AddKeyframe(keyframe(1), "camera"))
+    return made
+
+
+def test_a_load_takes_the_place_of_what_came_before_it_and_no_more(journal_folder: Path | None) -> None:
+    made = loading(journal_folder)
+    assert names(made) == ["000000", "000001"]
+    made.loaded(3, Path("/maps/kitchen"))
+    journals = [made] if journal_folder is None else [made, reopened(made, journal_folder)]
+    for journal in journals:
+        assert Load(0, Path("/maps/kitchen")) in list(journal.replay())
+        assert names(journal) == ["000001"]
+        assert len(journal) == 1
+    assert made.fetch("000000") is None
+    kept = made.fetch("000001")
+    assert kept is not None
+    assert not kept.catching_up
+
+
+def test_a_load_that_fails_leaves_everything(journal_folder: Path | None) -> None:
+    made = loading(journal_folder)
+    made.not_loaded(3)
+    made.loaded(3, Path("/maps/kitchen"))  # nobody asked for it any more
+    assert names(made) == ["000000", "000001"]
+    assert not any(isinstance(command, Load) for command in made.replay())
+
+
+def test_a_load_that_is_not_answered_when_the_node_dies_leaves_everything(tmp_path: Path) -> None:
+    assert names(reopened(loading(tmp_path), tmp_path)) == ["000000", "000001"]
+
+
+def test_nothing_is_left_of_a_load_after_which_a_reset_came(journal_folder: Path | None) -> None:
+    made = loading(journal_folder)
+    made.note(Reset(1))
+    made.note(AddKeyframe(keyframe(2), "camera"))
+    made.loaded(3, Path("/maps/kitchen"))
+    assert names(made) == ["000002"]
+    assert not any(isinstance(command, Load) for command in made.replay())
+
+
+def test_of_two_loads_the_last_that_is_done_counts(journal_folder: Path | None) -> None:
+    made = loading(journal_folder)
+    made.note(Load(4, Path("attic")))
+    made.note(AddKeyframe(keyframe(2), "camera"))
+    made.loaded(3, Path("/maps/kitchen"))
+    assert names(made) == ["000001", "000002"]
+    made.loaded(4, Path("/maps/attic"))
+    assert names(made) == ["000002"]
+    assert Load(0, Path("/maps/attic")) in list(made.replay())
+
+
+def test_what_came_after_the_replay_began_is_not_in_it(journal_folder: Path | None) -> None:
+    made = Journal(begin(), journal_folder)
     made.note(AddKeyframe(keyframe(0), "camera"))
     commands = made.replay()
     made.note(AddKeyframe(keyframe(1), "camera"))
@@ -92,13 +121,25 @@ def test_what_came_after_the_replay_began_is_not_in_it(folder: Path | None) -> N
 
 
 def test_corrections_and_cleared_boxes_are_replayed_where_they_came(tmp_path: Path) -> None:
+    """A box clears what was there then, so what was seen before it is added where it was at that time."""
     made = Journal(begin(), tmp_path)
     made.note(AddKeyframe(keyframe(0), "camera"))
-    made.note(Correct(("000000",), np.eye(4)[None] * 2))
-    made.note(ClearBox(5, np.zeros(3), np.ones(3), np.eye(4)))
+    made.note(moved_by(1.0, 0))
+    made.note(box())
     made.note(AddKeyframe(keyframe(1), "camera"))
-    kinds = [type(c) for c in made.replay()][3:]
-    assert kinds == [AddKeyframe, Correct, ClearBox, AddKeyframe]
+    made.note(moved_by(2.0, 0, 1))
+    made.note(moved_by(3.0, 0, 1))
+    for journal in (made, reopened(made, tmp_path)):
+        first, cleared, correct, second = list(journal.replay())[3:]
+        assert isinstance(first, AddKeyframe)
+        assert first.keyframe.camera.centre[1] == 1.0
+        assert isinstance(cleared, ClearBox)
+        assert isinstance(correct, Correct)
+        assert correct.names == ("000000",)
+        assert correct.poses[0, 1, 3] == 3.0
+        assert isinstance(second, AddKeyframe)
+        assert second.keyframe.camera.centre[1] == 3.0
+        assert [line.pose[1, 3] for line in journal.keyframes if line.pose is not None] == [3.0, 3.0]
 
 
 def test_in_memory_a_correction_moves_the_keyframes_kept() -> None:
@@ -109,31 +150,3 @@ def test_in_memory_a_correction_moves_the_keyframes_kept() -> None:
     made.note(Correct(("000000",), moved[None]))
     (kept,) = (c for c in made.replay() if isinstance(c, AddKeyframe))
     assert kept.keyframe.camera.centre[1] == 5
-
-
-def test_a_new_process_takes_up_what_a_killed_one_left(tmp_path: Path) -> None:
-    said: list[str] = []
-    first = Journal(begin(), tmp_path, said.append)
-    for index in range(4):
-        first.note(AddKeyframe(keyframe(index), "camera"))
-    with (tmp_path / "journal.jsonl").open("a") as stream:
-        stream.write('{"kind": "keyfr')  # the power went
-    (tmp_path / "000002.keyframe").write_bytes(b"\0" * 40)
-    second = Journal(begin(), tmp_path, said.append)
-    assert second.resumed == 4
-    assert second.next_number == 4
-    assert names(second) == ["000000", "000001", "000003"]
-    assert len(said) == 2
-    assert "ends within a line" in said[0]
-    assert "000002.keyframe is left out" in said[1]
-    second.note(AddKeyframe(replace(keyframe(4)), "camera"))
-    assert names(Journal(begin(), tmp_path, said.append))[-1] == "000004"
-    second.finish()
-    assert not tmp_path.exists()
-    assert Journal(begin(), tmp_path).resumed == 0
-
-
-def test_a_disk_that_cannot_be_written_means_memory() -> None:
-    made = Journal(begin(), Path("/dev/null/journal"))
-    made.note(AddKeyframe(keyframe(0), "camera"))
-    assert names(made) == ["000000"]

@@ -4,7 +4,7 @@ import numpy as np
 
 from reconx_ros.ros.deltas import DeltaMaker, RowMirror
 from reconx_ros.ros.half_rows import half_message, half_size
-from reconx_ros.ros.link import MapUpdate
+from reconx_ros.ros.link_replies import MapUpdate
 from reconx_ros.ros.rows import CLOUD_TYPE, Rows, gaussian_type
 from reconx_ros.ros.worker_node import LatestMap
 

@@ -1,7 +1,9 @@
 """What the launch files decide; and the files themselves where ``launch`` is installed."""
 
+import ast
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -16,9 +18,10 @@ from reconx_ros.ros.launching import (
     parameter_overrides,
     play_command,
     remappings,
+    rviz_remappings,
     with_camera,
 )
-from reconx_ros.ros.parameters import SPECS
+from reconx_ros.ros.parameter_specs import SPECS
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = {name: default for name, (default, _) in ARGUMENTS.items()}
@@ -35,6 +38,71 @@ def test_what_is_given_wins_and_is_a_declared_parameter() -> None:
     )
     assert given == {"map_frame": "world", "autostart": False, "preset": "quality"}
     assert set(given) <= {spec.name for spec in SPECS}
+
+
+def test_every_argument_that_is_a_parameter_has_its_type() -> None:
+    specs = {spec.name: spec for spec in SPECS}
+    words = {str: "word", bool: "true", float: "0.5"}
+    values = {name: words[type(specs[name].default)] for name in ARGUMENTS if name in specs}
+    given = parameter_overrides({**DEFAULTS, **values})
+    assert set(given) == set(values)
+    assert all(type(value) is type(specs[name].default) for name, value in given.items())
+    with pytest.raises(ConfigError, match="distance_field = 'x': a number is needed"):
+        parameter_overrides({**DEFAULTS, "distance_field": "x"})
+
+
+def test_a_pair_and_a_trajectory_are_mapped() -> None:
+    values = {
+        **DEFAULTS,
+        "right_image_topic": "/right/image_rect/compressed",
+        "trajectory_topic": "/mapPath",
+    }
+    assert remappings(values) == [
+        ("right_image/compressed", "/right/image_rect/compressed"),
+        ("right_camera_info", "/right/camera_info"),
+        ("trajectory", "/mapPath"),
+    ]
+
+
+def test_in_a_namespace_rviz_shows_what_is_there() -> None:
+    layout = yaml.safe_load((ROOT / "config" / "reconx.rviz").read_text())
+    shown = {d["Topic"]["Value"] for d in layout["Visualization Manager"]["Displays"] if "Topic" in d}
+    mapped = dict(rviz_remappings(ROOT / "config" / "reconx.rviz"))
+    assert set(mapped) == shown
+    assert all(topic == f"/{relative}" for topic, relative in mapped.items())
+
+
+def test_the_package_depends_on_every_ros_package_it_imports() -> None:
+    """Of ours and of the launch files; and on what launch runs."""
+    package = ElementTree.parse(ROOT / "package.xml").getroot()
+    named = {one.text for one in package if one.tag.endswith("depend")}
+    files = [*(ROOT / "reconx_ros" / "ros").glob("*.py"), *(ROOT / "launch").glob("*.py")]
+    imported = {
+        name.split(".")[0]
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        for name in (
+            [node.module]
+            if isinstance(node, ast.ImportFrom) and node.module
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    }
+    ros = re.compile(r"(.*_(msgs|srvs|interfaces)|rclpy|launch.*|ament_index_python|tf2_ros)$")
+    needed = {name.replace("tf2_ros", "tf2_ros_py") for name in imported if ros.match(name)}
+    own = {"reconx_msgs", "gsplat_msgs"}  # built from msg/; optional
+    assert needed - own <= named
+    assert {"rviz2", "ros2bag", "rosbag2_storage_mcap"} <= named
+
+
+def test_replay_leaves_topics_to_the_camera() -> None:
+    text = (ROOT / "launch" / "replay.launch.py").read_text()
+    assert not re.search(r'"/[a-z]', text)
+    (camera,) = re.findall(r'^CAMERA = "(\w+)"$', text, re.MULTILINE)
+    assert camera in CAMERAS
+    given = with_camera({**DEFAULTS, "camera": "zed", "bag": "walk"})
+    assert given["rgb_topic"] == CAMERAS["zed"]["rgb_topic"]
 
 
 def test_a_bag_forces_its_own_time() -> None:
@@ -70,8 +138,8 @@ def test_the_users_middleware_profile_is_kept(monkeypatch: pytest.MonkeyPatch) -
 def test_the_rviz_layout_shows_topics_of_the_node() -> None:
     layout = yaml.safe_load((ROOT / "config" / "reconx.rviz").read_text())
     topics = [d["Topic"]["Value"] for d in layout["Visualization Manager"]["Displays"] if "Topic" in d]
-    shown = {f"/reconx/{n}" for n in ("map_points", "gaussians", "points", "keyframes", "keyframe_markers")}
-    assert set(topics) == shown
+    clouds = ("map_points", "gaussians", "points", "distance_field")
+    assert set(topics) == {f"/reconx/{name}" for name in (*clouds, "keyframes", "keyframe_markers")}
 
 
 @pytest.mark.parametrize("name", ["reconx", "replay", "worker"])

@@ -13,7 +13,7 @@ from reconx_ros.camera import Camera
 from reconx_ros.config import load_config
 from reconx_ros.errors import ReconxError
 from reconx_ros.keyframes.keyframe import Keyframe
-from reconx_ros.ros import link
+from reconx_ros.ros import link_commands, link_replies
 from reconx_ros.ros.deltas import complete_delta
 from reconx_ros.ros.link_messages import (
     PictureFormat,
@@ -55,23 +55,23 @@ def same(got: object, wanted: object) -> bool:
 @pytest.mark.parametrize(
     "command",
     [
-        link.Begin(load_config("balanced"), 5, 1.5),
-        link.Pause(True),
-        link.Reset(4),
-        link.Save(3, FOLDER),
-        link.Load(4, Path("/maps/other")),
-        link.Stop(5, FOLDER),
-        link.Stop(6, None),
-        link.Correct(("1", "2"), np.arange(32.0).reshape(2, 4, 4)),
-        link.ClearBox(7, np.zeros(3), np.ones(3), np.eye(4)),
-        link.Reconstruct(8, Path("/bags/one"), load_config("fast"), 70, FOLDER),
-        link.Reconstruct(8, None, load_config("fast"), 70, FOLDER),
-        link.Cancel(8),
-        link.Resend(),
+        link_commands.Begin(load_config("balanced"), 5, 1.5),
+        link_commands.Pause(True),
+        link_commands.Reset(4),
+        link_commands.Save(3, FOLDER),
+        link_commands.Load(4, Path("/maps/other")),
+        link_commands.Stop(5, FOLDER),
+        link_commands.Stop(6, None),
+        link_commands.Correct(("1", "2"), np.arange(32.0).reshape(2, 4, 4)),
+        link_commands.ClearBox(7, np.zeros(3), np.ones(3), np.eye(4)),
+        link_commands.Reconstruct(8, Path("/bags/one"), load_config("fast"), 70, FOLDER),
+        link_commands.Reconstruct(8, None, load_config("fast"), 70, FOLDER),
+        link_commands.Cancel(8),
+        link_commands.Resend(),
     ],
     ids=lambda c: type(c).__name__,
 )
-def test_commands_survive(command: link.Command) -> None:
+def test_commands_survive(command: link_commands.Command) -> None:
     message = command_message(command, "map", PictureFormat())
     assert same(command_from_message(message, FOLDER), command)
 
@@ -85,9 +85,11 @@ def test_keyframes_survive(image: str, depth: str) -> None:
     measured = rng.uniform(0.4, 90, (48, 64)).astype(np.float32)
     measured[:9] = np.nan
     keyframe = Keyframe("7", 123456789012, picture, CAMERA, measured, True, np.diag(np.arange(6.0)))
-    message = command_message(link.AddKeyframe(keyframe, "camera"), "map", PictureFormat(image, 95, depth))
+    message = command_message(
+        link_commands.AddKeyframe(keyframe, "camera"), "map", PictureFormat(image, 95, depth)
+    )
     got = command_from_message(message, FOLDER)
-    assert isinstance(got, link.AddKeyframe)
+    assert isinstance(got, link_commands.AddKeyframe)
     assert np.abs(got.keyframe.image.astype(int) - picture).mean() < (0.01 if image == "png" else 15)
     assert got.keyframe.depth is not None
     np.testing.assert_allclose(got.keyframe.depth, measured, atol=90 / 65_000)
@@ -98,22 +100,23 @@ def test_keyframes_survive(image: str, depth: str) -> None:
 @pytest.mark.parametrize(
     "reply",
     [
-        link.Ready(12),
-        link.Refused("3", "no depth"),
-        link.Activity("splatting", 0.5, 10**10, 5, "loss 0.1"),
-        link.Answer(3, "ok", "saved", "/maps", 9),
-        link.Trouble("oh"),
+        link_replies.Ready(12),
+        link_replies.Refused("3", "no depth"),
+        link_replies.Activity("splatting", 0.5, 10**10, 5, "loss 0.1"),
+        link_replies.Answer(3, "ok", "saved", "/maps", 9),
+        link_replies.Trouble("oh"),
+        link_replies.Released(("000001", "front_000002")),
     ],
     ids=lambda r: type(r).__name__,
 )
-def test_small_replies_survive(reply: link.Reply) -> None:
+def test_small_replies_survive(reply: link_replies.Reply) -> None:
     (message,) = reply_messages(reply)
     assert ReplyReader(lambda _: None).read(message) == reply
 
 
 def test_a_map_travels_in_parts_at_less_than_half_the_size() -> None:
     points, gaussians = rows(9000, CLOUD_TYPE), rows(5000, gaussian_type(4))
-    update = link.MapUpdate(
+    update = link_replies.MapUpdate(
         3,
         complete_delta(1, points),
         complete_delta(1, gaussians),
@@ -123,14 +126,17 @@ def test_a_map_travels_in_parts_at_less_than_half_the_size() -> None:
         np.full((48, 64, 3), 99, np.uint8),
         "camera",
         (4, 2),
+        geometry="rgbd: 1 of 1",
+        pruned={"needles": 7},
     )
     reader = ReplyReader(lambda _: None)
     messages = list(reply_messages(update))
     assert len(messages) == 3
     *first, got = [reader.read(message) for message in messages]
     assert first == [None, None]
-    assert isinstance(got, link.MapUpdate)
+    assert isinstance(got, link_replies.MapUpdate)
     assert (got.epoch, got.loss, got.seconds, got.submaps) == (3, 0.5, {"geometry": 1.5}, (4, 2))
+    assert (got.geometry, got.pruned) == ("rgbd: 1 of 1", {"needles": 7})
     for had, have in ((points, got.points.changed), (gaussians, got.gaussians.changed)):
         for name in had.dtype.names or ():
             exact = name in ("x", "y", "z", "id", "provenance")
@@ -152,7 +158,7 @@ def test_points_of_a_keyframe_travel_as_pictures() -> None:
     image = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
     local = (CAMERA.rays() * depth[..., None])[known].astype(np.float32)
     confidence = rng.random(len(local)).astype(np.float32)
-    sent = link.Added(
+    sent = link_replies.Added(
         2,
         "5",
         55,
@@ -162,16 +168,16 @@ def test_points_of_a_keyframe_travel_as_pictures() -> None:
     )
     (message,) = reply_messages(sent)
     got = ReplyReader(lambda name: image if name == "5" else None).read(message)
-    assert isinstance(got, link.Added)
+    assert isinstance(got, link_replies.Added)
     for axis in "xyz":
         np.testing.assert_allclose(got.points[axis], sent.points[axis], atol=1e-3)
     np.testing.assert_array_equal(got.points["rgb"].view(np.uint32), sent.points["rgb"].view(np.uint32))
     np.testing.assert_allclose(got.points["confidence"], confidence, atol=2e-3)
     assert sum(len(p.data) for p in message.pictures) < 0.3 * sent.points.nbytes
-    empty = link.Added(2, "6", 55, "camera", np.zeros(0, POINT_TYPE), CAMERA)
+    empty = link_replies.Added(2, "6", 55, "camera", np.zeros(0, POINT_TYPE), CAMERA)
     (message,) = reply_messages(empty)
     back = ReplyReader(lambda _: None).read(message)
-    assert isinstance(back, link.Added)
+    assert isinstance(back, link_replies.Added)
     assert len(back.points) == 0
 
 
@@ -193,3 +199,24 @@ def test_nonsense_is_refused_in_one_line(kind: str, values: str) -> None:
     with pytest.raises(ReconxError) as err:
         ReplyReader(lambda _: None).read(WorkerReply(kind=kind, values=values))
     assert "\n" not in str(err.value)
+
+
+def test_distance_fields_travel_in_half_a_millimetre() -> None:
+    distance = np.random.default_rng(0).uniform(-3, 30, (9, 7, 5)).astype(np.float32)
+    distance[3:5], distance[0, 0, 0], distance[0, 0, 1] = np.nan, np.inf, 0.0
+    update = link_replies.FieldUpdate(3, 77, np.array([-1.0, 2.0, 0.5]), 0.1, distance)
+    (message,) = reply_messages(update)
+    got = ReplyReader(lambda _: None).read(message)
+    assert isinstance(got, link_replies.FieldUpdate)
+    assert (got.epoch, got.stamp_ns, got.voxel_size) == (3, 77, 0.1)
+    np.testing.assert_array_equal(got.origin, update.origin)
+    np.testing.assert_allclose(got.distance, np.minimum(distance, 32.767), atol=5.1e-4)
+
+
+def test_a_damaged_distance_field_is_one_error() -> None:
+    (message,) = reply_messages(
+        link_replies.FieldUpdate(3, 7, np.zeros(3), 0.1, np.zeros((4, 4, 4), np.float32))
+    )
+    message.values = message.values.replace("[4, 4, 4]", "[4, 4, 5]")
+    with pytest.raises(ReconxError, match="'field' over the link makes no sense"):
+        ReplyReader(lambda _: None).read(message)

@@ -1,6 +1,5 @@
 """One node over Fast DDS, its camera in the test: corrections, deltas, boxes, goals, and being killed."""
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from reconx_msgs.msg import CloudDelta, MapStatus
 from reconx_msgs.srv import ClearBox, GetGaussians
 from ros_camera import DrivingCamera, wall_x
 from ros_helpers import Process, call, listen, ros_arguments, spin_until
+from scipy.spatial import cKDTree
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 
@@ -56,8 +56,20 @@ class Scene:
             occupancy_grid=True,
             grid_min_height=-0.7,
             distance_field=0.2,
+            distance_field_radius=3.0,
         )
         return Process(["reconx_ros.ros.node", *arguments], self.log)
+
+    def kill(self) -> None:
+        """Kill the node, then forget what it said, the last of which is still on its way."""
+        self.process.popen.kill()
+        self.process.popen.wait()
+        received: tuple[list[Any], ...] = (self.statuses, self.deltas, self.maps)
+        heard = -1
+        while heard != (heard := sum(map(len, received))):
+            spin_until(self.node, lambda: False, 1.0)
+        for one in received:
+            one.clear()
 
     @property
     def keyframes(self) -> int:
@@ -207,6 +219,21 @@ def goal(scene: Scene, cancel_after: int | None = None, **fields: object) -> tup
     return finished.result().result, told
 
 
+def test_the_distance_field_round_the_robot_is_there_for_who_comes_late(scene: Scene) -> None:
+    fields: list[PointCloud2] = listen(scene.node, PointCloud2, "/reconx/distance_field", late=True)
+    scene.until(lambda: bool(fields))
+    rows, points = from_message(fields[-1]), from_message(scene.maps[-1])
+    assert fields[-1].header.frame_id == scene.maps[-1].header.frame_id
+    centres, surface = (np.stack([cloud[axis] for axis in "xyz"], axis=1) for cloud in (rows, points))
+    assert (np.abs(centres - centres.mean(axis=0)) < 6.0).all()  # a box, not the map
+    free = rows["intensity"] > 0
+    assert free.sum() > 100
+    assert not free.all()
+    nearest = cKDTree(surface).query(centres)[0]
+    np.testing.assert_allclose(rows["intensity"][free], nearest[free], atol=0.2)
+    assert (nearest[~free] < 0.2 * 3**0.5).all()
+
+
 def test_a_goal_refines_with_feedback_and_can_be_cancelled(scene: Scene) -> None:
     where = scene.folder / "refined"
     result, told = goal(scene, steps=60, output=str(where))
@@ -236,13 +263,10 @@ def test_a_goal_reconstructs_a_recording_or_says_why_not(scene: Scene, small_bag
 def test_a_killed_node_goes_on_with_everything_it_had(scene: Scene) -> None:
     before = scene.statuses[-1].keyframes
     x = wall_x(scene.points())
-    scene.process.popen.send_signal(signal.SIGKILL)
-    scene.process.popen.wait()
-    for received in (scene.statuses, scene.deltas, scene.maps):
-        received.clear()
+    scene.kill()
     scene.process = scene.start()
-    scene.until(lambda: bool(scene.statuses) and scene.statuses[-1].keyframes == before, 90)
-    assert f"going on with its {before} keyframes" in scene.process.output
+    scene.process.wait_for(f"going on with its {before} keyframes", 90)
+    scene.until(lambda: scene.keyframes == before, 90)
     scene.until(lambda: bool(scene.maps))
     rows = scene.points()
     assert wall_x(rows) == pytest.approx(x, abs=0.02)  # corrected as it was
@@ -256,6 +280,12 @@ def test_reset_is_told_to_followers_and_a_clean_end_leaves_no_journal(scene: Sce
     assert call(scene.node, Trigger, "/reconx/reset").success
     scene.until(lambda: scene.deltas[-1].count == 0 and scene.statuses[-1].keyframes == 0)
     assert scene.deltas[-1].base_version == 0
+    clouds = ("map_points", "generated_points", "gaussians", "distance_field")
+    late = {name: listen(scene.node, PointCloud2, f"/reconx/{name}", late=True) for name in clouds}
+    grids: list[OccupancyGrid] = listen(scene.node, OccupancyGrid, "/reconx/occupancy_grid", late=True)
+    scene.until(lambda: all(late.values()) and bool(grids))
+    assert [cloud[-1].width for cloud in late.values()] == [0, 0, 0, 0]
+    assert list(grids[-1].data) == [-1]
     scene.drive([2.4])
     scene.rest()
     assert scene.process.interrupt() == 0

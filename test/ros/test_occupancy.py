@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from reconx_ros.geometry.protocol import GENERATED, OBSERVED
 from reconx_ros.ros.messages import grid_message, header
 from reconx_ros.ros.occupancy import FREE, OCCUPIED, UNKNOWN, GridSettings, occupancy_grid
 from reconx_ros.ros.rows import CLOUD_TYPE, Rows
@@ -32,6 +33,13 @@ def test_cells_follow_what_was_seen() -> None:
     assert (message.info.width, message.info.height) == grid.cells.shape[::-1]
     assert message.data[int(np.argmax(message.data))] == OCCUPIED
     assert message.info.origin.position.y == np.float64(grid.origin[1])
+
+
+def test_generated_floor_is_not_free_and_generated_walls_stand() -> None:
+    rows = points((0.05, 0.0, 0.0), (0.55, 0.0, 0.0), (1.05, 0.0, 0.5), (1.05, 0.0, 0.9))
+    rows["provenance"] = [OBSERVED, GENERATED, GENERATED, GENERATED]
+    cells = occupancy_grid(rows, GridSettings(0.1, 0.1, 1.8, 2)).cells[0]
+    assert cells[[0, 5, 10]].tolist() == [FREE, UNKNOWN, OCCUPIED]
 
 
 def test_an_empty_map_is_an_empty_plan_and_a_vast_one_is_coarser() -> None:

@@ -1,111 +1,33 @@
-"""The worker process for real: mapping, saving, being killed, coming back."""
+"""The worker process for real: mapping, saving, resetting, ending."""
 
 import os
-import queue
 import signal
-import socket
+import sys
+import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import ros_frames as frames
-from numpy.typing import NDArray
+from ros_bench import OVERRIDES, Bench, in_cells, keyframe
 
-from reconx_ros.camera import Camera
 from reconx_ros.config import load_config
-from reconx_ros.keyframes.keyframe import Keyframe
-from reconx_ros.ros.deltas import RowMirror
-from reconx_ros.ros.link import (
-    Activity,
-    Added,
+from reconx_ros.ros.link_commands import (
     AddKeyframe,
-    Answer,
     Begin,
+    Cancel,
+    Correct,
     Load,
-    MapUpdate,
-    Ready,
-    Refused,
-    Reply,
+    Pause,
+    Reconstruct,
     Reset,
     Save,
     Stop,
 )
-from reconx_ros.ros.onboard import OnboardWorker
+from reconx_ros.ros.link_replies import Added, Answer, MapUpdate, Refused
 from reconx_ros.ros.rows import colors_of
-
-OVERRIDES = {"splatting": {"steps": 10, "max_gaussians": 3000}, "geometry": {"method": "rgbd"}}
-CONFIG = load_config("fast", overrides=OVERRIDES)
-
-
-def keyframe(index: int, *, with_depth: bool = True) -> Keyframe:
-    """A view of the wall and box, from 0.2 m further along x each time."""
-    pose = np.eye(4)
-    pose[0, 3] = 0.2 * index
-    matrix = np.array([[frames.FOCAL, 0, 79.5], [0, frames.FOCAL, 59.5], [0, 0, 1]])
-    camera = Camera(matrix, pose, frames.WIDTH, frames.HEIGHT)
-    depth = frames.depth_metres() if with_depth else None
-    return Keyframe(f"{index:06d}", 1000 + index, frames.picture(index), camera, depth)
-
-
-def in_cells(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the mean colour of each cell of 8 x 8 pixels."""
-    height, width = picture.shape[:2]
-    return picture.astype(np.float64).reshape(height // 8, 8, width // 8, 8, 3).mean(axis=(1, 3))
-
-
-class Bench:
-    """A worker and what came from it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.replies: queue.SimpleQueue[Reply] = queue.SimpleQueue()
-        self.log: list[str] = []
-        begin = Begin(CONFIG, min_keyframes=3, update_period_s=0.1, rescue=folder / "rescue")
-        self.worker = OnboardWorker(begin, self.replies.put, self.log.append)
-        self.folder = folder
-        self.points, self.gaussians = RowMirror(), RowMirror()
-
-    def next(self, kind: type | tuple[type, ...], timeout: float = 90.0) -> Reply:
-        """Return the next reply of this kind."""
-        deadline = time.monotonic() + timeout
-        while True:
-            reply = self.replies.get(timeout=max(deadline - time.monotonic(), 0.01))
-            if isinstance(reply, MapUpdate):
-                self.points.apply(reply.points)
-                self.gaussians.apply(reply.gaussians)
-            if isinstance(reply, kind):
-                return reply
-
-    def add(self, *indices: int) -> None:
-        for index in indices:
-            self.worker.send(AddKeyframe(keyframe(index), "camera"))
-
-    def map_of(self, count: int) -> MapUpdate:
-        """Return the first map of ``count`` keyframes."""
-        while True:
-            update = self.next(MapUpdate)
-            assert isinstance(update, MapUpdate)
-            if len(update.views) == count:
-                return update
-
-    def refined_map(self, count: int) -> MapUpdate:
-        """Return the map of ``count`` keyframes that the worker comes to rest with."""
-        latest = self.map_of(count)
-        while True:
-            reply = self.next((MapUpdate, Activity))
-            if isinstance(reply, MapUpdate):
-                latest = reply
-            elif isinstance(reply, Activity) and not reply.stage:
-                return latest
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    made.worker.kill()
 
 
 def test_maps_points_in_the_optical_frame_and_a_map_in_the_world(bench: Bench) -> None:
@@ -181,46 +103,66 @@ def test_a_keyframe_without_geometry_is_refused_and_the_rest_is_mapped_and_shown
     assert bench.worker.behind == 0
 
 
-def test_a_killed_worker_comes_back_and_knows_everything(bench: Bench) -> None:
-    bench.add(0, 1, 2)
-    bench.map_of(3)
-    first = bench.worker.pid
-    assert first is not None
-    os.kill(first, signal.SIGKILL)
-    while bench.worker.pid == first:
-        time.sleep(0.02)
-    assert bench.worker.state in ("lost", "starting")
-    bench.add(3)  # arrives while there is no worker
-    bench.next(Ready)
-    assert bench.map_of(4).views[-1][0] == 1003
-    assert bench.worker.pid not in (None, first)
-    assert bench.log == [
-        "the worker died (killed by signal 9); 3 keyframes are kept; a new one starts in 0.5 s"
-    ]
+def test_nobody_waits_while_a_keyframe_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that hangs: the thread that has the keyframe waits, the executor does not."""
+    sleeps = (sys.executable, "-c", "import time; time.sleep(60)")
+    bench = Bench(tmp_path, journal=tmp_path / "journal", program=sleeps)
+    writing, goes_on, real = threading.Event(), threading.Event(), os.fsync
+
+    def hang(handle: int) -> None:
+        writing.set()
+        assert goes_on.wait(20)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", hang)
+    thread = threading.Thread(target=bench.add, args=(0,))
+    thread.start()
+    assert writing.wait(20)
+    for command in (Pause(True), Correct((), np.empty((0, 4, 4))), Reset(1), Save(1, tmp_path)):
+        bench.worker.send(command)
+    assert thread.is_alive()
+    goes_on.set()
+    thread.join(20)
+    assert not thread.is_alive()
+    told = [type(command) for command in bench.worker._journal.replay()]
+    assert told == [Begin, Reset, Pause, AddKeyframe]  # it came after the reset
+    bench.worker.kill()
 
 
-def test_a_request_to_a_worker_that_dies_is_answered(bench: Bench) -> None:
-    bench.next(Ready)
-    pid = bench.worker.pid
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    bench.worker.send(Save(9, bench.folder / "map"))
-    os.kill(pid, signal.SIGKILL)
-    answer = bench.next(Answer)
-    assert isinstance(answer, Answer)
-    assert (answer.request, answer.code) == (9, "failed")
-    assert "killed by signal 9" in answer.message
-
-
-def test_when_the_node_is_gone_the_worker_saves_and_ends(bench: Bench) -> None:
+def test_cancel_and_stop_are_not_stuck_behind_keyframes(bench: Bench) -> None:
+    """A hundred keyframes come while a goal is worked on, more than ever are under way."""
+    goal = Reconstruct(5, None, load_config("fast", overrides=OVERRIDES), 1_000_000, bench.folder / "goal")
     bench.add(0)
     bench.next(Added)
-    child = bench.worker._child
-    assert child is not None
-    with socket.socket(fileno=os.dup(child._connection.fileno())) as ours:
-        ours.shutdown(socket.SHUT_RDWR)  # what the end of the node's process does
-    assert child.process.wait(60) == 0
-    assert (bench.folder / "rescue" / "map.ply").is_file()
+    bench.worker.send(goal)
+    bench.add(*range(1, 101))
+    time.sleep(1.0)
+    bench.worker.send(Cancel(5))
+    answer = bench.next(Answer)
+    assert isinstance(answer, Answer)
+    assert (answer.request, answer.code) == (5, "canceled")
+    bench.next(Added)  # and now the keyframes are taken in
+    bench.worker.send(Stop(6, bench.folder / "end"))
+    began = time.monotonic()
+    answer = bench.next(Answer)
+    assert isinstance(answer, Answer)
+    assert (answer.request, answer.code) == (6, "ok")
+    assert time.monotonic() - began < 20
+    assert 50 < answer.left < 100
+
+
+def test_reset_takes_the_place_of_keyframes_that_wait(bench: Bench) -> None:
+    bench.add(*range(60))
+    bench.next(Added)
+    bench.worker.send(Reset(1))
+    bench.add(60)
+    added = bench.next(Added)
+    while isinstance(added, Added) and added.epoch == 0:
+        assert added.name < "000059"
+        added = bench.next(Added)
+    assert isinstance(added, Added)
+    assert (added.epoch, added.name) == (1, "000060")
+    assert bench.worker.behind == 0
 
 
 def test_interrupts_do_not_reach_the_worker_and_stop_saves(bench: Bench) -> None:

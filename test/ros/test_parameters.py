@@ -12,7 +12,8 @@ from rclpy.parameter import Parameter
 
 from reconx_ros.config import load_config
 from reconx_ros.errors import ConfigError
-from reconx_ros.ros.parameters import SPECS, declare, read, unknown
+from reconx_ros.ros.parameter_specs import SPECS
+from reconx_ros.ros.parameters import declare, read, unknown
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,6 +78,9 @@ def given(*words: str) -> Node:
         ("slop:=7.0", "slop = 7.0 is out of range; from 0 to 1 is possible"),
         ("min_keyframes:=0", "min_keyframes = 0 is out of range; from 1 to 100 is possible"),
         ("pose_source:=gps", "pose_source = 'gps' is unknown; choose one of auto, tf, odom"),
+        ("map_frame:=''", "map_frame = '': a frame has a name, such as 'map'"),
+        ("odom_frame:=/", "odom_frame = '/': a frame has a name, such as 'odom'"),
+        ("grid_min_height:=2.0", "grid_min_height = 2 must be below grid_max_height = 1.8: obstacles are"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_one_line(ros: Any, word: str, line: str) -> None:  # noqa: ANN401
@@ -116,3 +120,18 @@ def test_parameters_win_over_stage_settings(ros: Any) -> None:  # noqa: ANN401
         assert config.synthesis.method == "none"
     finally:
         made.destroy_node()
+
+
+def test_a_distance_field_round_the_robot_needs_voxels(ros: Any) -> None:  # noqa: ANN401
+    made = given("distance_field:=0.1", "distance_field_radius:=4", "distance_field_height:=1")
+    lacking = given("distance_field_radius:=4.0")
+    try:
+        declare(made)
+        field = load_config("fast", None, read(made).overrides).mapping.distance_field
+        assert (field.voxel_size, field.live_radius, field.live_height) == (0.1, 4.0, 1.0)
+        declare(lacking)
+        with pytest.raises(ConfigError, match="needs a voxel_size above 0"):
+            load_config("fast", None, read(lacking).overrides)
+    finally:
+        made.destroy_node()
+        lacking.destroy_node()

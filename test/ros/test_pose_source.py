@@ -1,5 +1,8 @@
 """Poses from live TF and odometry, with the choice of the world, and the queue that waits for them."""
 
+import sys
+import threading
+
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
@@ -80,6 +83,37 @@ def test_clear_forgets_moving_transforms_only() -> None:
     assert poses.pose("camera", SECOND, fall_back=False)[0, 3] == pytest.approx(107.5)
 
 
+def test_covariance_is_asked_for_while_odometry_comes() -> None:
+    """Of 200 kept the one nearest in time, in another thread than that which adds them."""
+    poses = LivePoses(Frames())
+    message = odometry(0, 1.0)
+    message.pose.covariance[0] = 0.5
+    failed: list[Exception] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        try:
+            while not done.is_set():
+                found = poses.covariance(0)
+                assert found is None or found[0, 0] == 0.5
+        except Exception as err:
+            failed.append(err)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        asker = threading.Thread(target=ask)
+        asker.start()
+        for index in range(2000):
+            message.header.stamp = time_message(index)
+            poses.add_odometry(message)
+        done.set()
+        asker.join(10)
+    finally:
+        sys.setswitchinterval(interval)
+    assert failed == []
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
@@ -88,9 +122,9 @@ class Clock:
         return self.now
 
 
-def queue(poses: LivePoses, capacity: int = 30) -> tuple["PoseQueue[str]", Clock, list[str]]:
+def queue(poses: LivePoses, timeout: float = 0.5) -> tuple["PoseQueue[str]", Clock, list[str]]:
     clock, said = Clock(), list[str]()
-    made: PoseQueue[str] = PoseQueue(poses, 0.5, lambda _, line: said.append(line), capacity, clock)
+    made: PoseQueue[str] = PoseQueue(poses, timeout, lambda _, line: said.append(line), clock=clock)
     return made, clock, said
 
 
@@ -136,12 +170,16 @@ def test_without_any_pose_the_user_is_told_after_five_seconds() -> None:
     ]
 
 
-def test_the_queue_is_bounded_and_the_oldest_leaves() -> None:
-    poses = LivePoses(Frames())
-    frames, _, _ = queue(poses, capacity=3)
-    for i in range(5):
-        frames.push(str(i), "camera", i * SECOND)
-    assert len(frames) == 3
-    assert frames.dropped == {"no pose": 2}
+@pytest.mark.parametrize(("timeout", "room"), [(0.1, 30), (10.0, 600)])
+def test_the_queue_holds_what_may_wait_and_the_oldest_leaves(timeout: float, room: int) -> None:
+    poses = tree(LivePoses(Frames(max_gap_s=2)), with_map=True)
+    frames, _, said = queue(poses, timeout)
+    frames.push("first", "camera", SECOND)
+    assert len(frames.ready()) == 1
+    for i in range(room + 2):
+        frames.push(str(i), "camera", 9 * SECOND + i)
+    assert len(frames) == room
+    assert frames.dropped == {"waiting full": 2}
+    assert set(said) == {f"more than {room} frames wait for their pose; the oldest are dropped"}
     frames.clear()
-    assert frames.dropped["time jumped"] == 3
+    assert frames.dropped["time jumped"] == room

@@ -8,7 +8,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from reconx_ros.camera import Camera
 from reconx_ros.ros.complaints import Complaints
 from reconx_ros.ros.deltas import complete_delta
-from reconx_ros.ros.link import MapUpdate
+from reconx_ros.ros.link_replies import MapUpdate
 from reconx_ros.ros.messages import frusta_message, path_message
 from reconx_ros.ros.rows import CLOUD_TYPE, gaussian_type
 from reconx_ros.ros.status import (
@@ -18,6 +18,7 @@ from reconx_ros.ros.status import (
     clock_warning,
     diagnostics,
     drops,
+    left_out_warning,
     map_status,
 )
 
@@ -99,10 +100,10 @@ def test_complaints_do_not_flood() -> None:
 def test_a_lost_worker_is_an_error_in_diagnostics() -> None:
     status = map_status(MapState(), "map", 5 * 10**9)
     status.worker, status.state = "idle", "waiting"
-    assert diagnostics(status, "reconx").status[0].level == DiagnosticStatus.OK
+    assert diagnostics(status, "reconx", {}).status[0].level == DiagnosticStatus.OK
     status.worker = "lost"
-    assert diagnostics(status, "reconx").status[0].level == DiagnosticStatus.ERROR
-    assert diagnostics(status, "reconx").status[0].message == "worker lost"
+    assert diagnostics(status, "reconx", {}).status[0].level == DiagnosticStatus.ERROR
+    assert diagnostics(status, "reconx", {}).status[0].message == "worker lost"
 
 
 def test_stage_times_are_those_of_the_last_map() -> None:
@@ -124,6 +125,23 @@ def test_stage_times_are_those_of_the_last_map() -> None:
     assert (status.cloud_points, status.gaussians) == (2, 1)
 
 
+def test_diagnostics_say_why_a_geometry_was_chosen_and_what_was_pruned_until_a_reset() -> None:
+    state = MapState()
+    deltas = complete_delta(1, np.zeros(2, CLOUD_TYPE)), complete_delta(1, np.zeros(1, gaussian_type(1)))
+
+    def told() -> dict[str, str]:
+        (entry,) = diagnostics(map_status(state, "map", 0), "reconx", state.details).status
+        return {pair.key: pair.value for pair in entry.values}
+
+    assert told()["geometry"] == "none yet"
+    why = "rgbd: 2 of 2 keyframes have depth and a pose"
+    state.map_came(MapUpdate(0, *deltas, (), 0.1, geometry=why, pruned={"needles": 3}))
+    assert (told()["geometry"], told()["pruned: needles"]) == (why, "3")
+    state.reset()
+    assert told()["geometry"] == "none yet"
+    assert "pruned: needles" not in told()
+
+
 def test_path_and_frusta_are_where_the_cameras_are() -> None:
     pose = np.array([[0.0, 0, 1, 1], [-1, 0, 0, 2], [0, -1, 0, 3], [0, 0, 0, 1]])  # looks along map x
     camera = Camera(np.array([[100.0, 0, 49.5], [0, 100, 39.5], [0, 0, 1]]), pose, 100, 80)
@@ -136,3 +154,25 @@ def test_path_and_frusta_are_where_the_cameras_are() -> None:
     assert ends.shape == (16, 3)
     np.testing.assert_allclose(ends[0], [1, 2, 3])
     np.testing.assert_allclose(ends[8:, 0], 1.15)  # the rim lies 0.15 m ahead, along map x
+
+
+def test_keyframes_that_are_left_out_are_a_warning() -> None:
+    assert left_out_warning(0) == []
+    (warning,) = left_out_warning(2)
+    assert warning.startswith("2 keyframes are left out")
+    status = map_status(MapState(), "map", 0)
+    status.warnings = [warning]
+    entry = diagnostics(status, "reconx", {}).status[0]
+    assert (entry.level, entry.message) == (DiagnosticStatus.WARN, warning)
+
+
+def test_what_a_new_worker_takes_in_again_does_not_count_twice() -> None:
+    state = MapState()
+    for name in ("000000", "000001"):
+        state.keyframe_came(name)
+    for name in ("000000", "000001", "000002"):  # of the next worker
+        state.keyframe_came(name)
+    assert (state.keyframes, state.taken) == (3, 3)
+    state.reset()
+    state.keyframe_came("000000")
+    assert (state.keyframes, state.taken) == (1, 4)

@@ -1,0 +1,64 @@
+"""The end of a session: the worker takes in what it can in time, saves, and says what is left over."""
+
+import queue
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from reconx_ros.ros.journal import Journal
+from reconx_ros.ros.link_commands import Stop
+from reconx_ros.ros.link_replies import Answer
+from reconx_ros.ros.offboard import OffboardWorker
+from reconx_ros.ros.onboard import OnboardWorker
+
+END_S = 60.0
+"""Seconds that it may take: the map is written; a worker that has died comes back first."""
+
+CATCH_UP_S = 10.0
+"""Seconds of those in which a worker that is behind still takes in keyframes."""
+
+
+def end_worker(
+    worker: OnboardWorker | OffboardWorker,
+    journal: Journal,
+    folder: Path,
+    save: bool,
+    expect: Callable[[Callable[[Answer], None]], int],
+) -> Answer:
+    """Tell the worker to stop, and wait for its answer, but not for ever.
+
+    Args:
+        worker: to stop; it may go on, where it does not answer.
+        journal: what it was told.
+        folder: of the map and the journal.
+        save: whether the map is saved there.
+        expect: gives a question its number and calls back with the answer.
+
+    Returns:
+        Its answer; ``left`` is the number of keyframes that only the journal holds.
+    """
+    deadline = time.monotonic() + END_S
+    if not worker.holds:
+        return Answer(0, "no_map", "there is no map to save: no keyframe has come")
+    kept = f"{len(journal)} keyframes are kept in {folder}"
+    if worker.link == "broken":
+        return Answer(0, "failed", f"no link to the worker; {kept}: start again with this output")
+    while worker.state == "lost" and time.monotonic() < deadline:
+        time.sleep(0.1)  # one that has just died comes back and is told everything first
+    late = min(time.monotonic() + CATCH_UP_S, deadline)
+    while worker.unanswered and time.monotonic() < late:
+        time.sleep(0.05)
+    answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+    number = expect(answers.put)
+    worker.send(Stop(number, folder if save else None))
+    try:
+        answer = answers.get(timeout=max(deadline - time.monotonic(), 0.1))
+    except queue.Empty:
+        line = f"the worker did not answer in {END_S:g} s; {kept}: start again with this output"
+        return Answer(number, "failed", line)
+    worker.join(10.0)
+    if answer.code == "ok" and answer.left:
+        rest = f"{answer.left} keyframes are not in it and stay in the journal"
+        return replace(answer, message=f"{answer.message}; {rest}: start again with this output")
+    return answer
