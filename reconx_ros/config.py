@@ -16,6 +16,9 @@ from reconx_ros.settings import Settings
 from reconx_ros.sources.config import SourceConfig
 from reconx_ros.splatting.config import SplattingConfig
 
+Drawing = tuple[Literal["auto", "gsplat", "cpu", "reference"], str]
+"""A rasterizer and a device."""
+
 PRESETS = ("fast", "balanced", "quality")
 
 
@@ -29,6 +32,11 @@ class ReconxConfig(Settings):
     synthesis: SynthesisConfig = SynthesisConfig()
     splatting: SplattingConfig = SplattingConfig()
     mapping: MappingConfig = MappingConfig()
+
+    @property
+    def drawing(self) -> Drawing:
+        """The rasterizer, and the device it may draw on: what ``render_view`` takes after the camera."""
+        return self.splatting.rasterizer, self.device
 
 
 def load_config(

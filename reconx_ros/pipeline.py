@@ -2,22 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 
 from reconx_ros.config import ReconxConfig
 from reconx_ros.diffusion.synthesis import Studio, references_of
-from reconx_ros.geometry.choose import choose_geometry
+from reconx_ros.geometry.choose import choose_geometry, choose_method
 from reconx_ros.geometry.fusion import fuse
 from reconx_ros.geometry.poses.stage import with_poses
 from reconx_ros.geometry.protocol import Geometry
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.progress import Progress, Silent
+from reconx_ros.splatting.evidence import Evidence
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.grow import grown, imagined
 from reconx_ros.splatting.initialise import initialise
 from reconx_ros.splatting.optimise import GaussianOptimiser
 from reconx_ros.splatting.rasterize import observed_by
 from reconx_ros.splatting.reproject import reprojected_views
+from reconx_ros.splatting.unfilmed import unfilmed_map
 from reconx_ros.splatting.views import generated_views, observed_views
 from reconx_ros.stopwatch import Stopwatch
 from reconx_ros.structure.plan import plan_trajectory
@@ -47,31 +50,35 @@ def reconstruct_keyframes(
     progress, watch = progress or Silent(), Stopwatch()
     posed = with_poses(keyframes, config, metric, progress, watch)  # 0: cameras, where there are none
     with watch.stage("geometry"):  # 1: the global point cloud, with confidence
+        reason = "given" if geometry else choose_method(config.geometry, posed.keyframes)[1]
         geometry = geometry or choose_geometry(config.geometry, posed.keyframes, posed.metric)
-        estimate = geometry.estimate(posed.keyframes, progress)
+        estimate = geometry.estimate(posed.keyframes, progress).usable()
         cloud = fuse(estimate, config.geometry.fusion)
     with watch.stage("structure"):  # 2: the structure condition and the path to film
-        trajectory = plan_trajectory(
-            estimate.keyframes, config.synthesis.frames, cloud, config.synthesis.plan
-        )
+        unfilmed = partial(unfilmed_map, config=config.splatting, device=config.device)
+        studio, references = Studio(config.synthesis, config.device, unfilmed), references_of(estimate)
+        plan = studio.plan(references, progress)
+        trajectory = plan_trajectory(estimate.keyframes, config.synthesis.frames, cloud, plan)
     with watch.stage("synthesis"):  # 3: structure-guided view synthesis
-        studio = Studio(config.synthesis, config.device)
-        so_far = None if start is None else observed_by(start, config.splatting.rasterizer)
-        filmed = studio.film(references_of(estimate), cloud, trajectory, progress, so_far)
+        so_far = None if start is None else observed_by(start, *config.drawing)
+        filmed = studio.film(references, cloud, trajectory, progress, so_far)
     with watch.stage("splatting"):  # 4: confidence-aware 3D Gaussian splatting
         gaussians = start if start is not None else initialise(cloud, config.splatting)
-        gaussians = grown(gaussians, estimate, config.splatting)
-        gaussians = imagined(gaussians, filmed.frames, config.splatting)
+        gaussians = grown(gaussians, estimate, config.splatting, config.device)
+        gaussians = imagined(gaussians, filmed.frames, config.splatting, config.device)
         settings = config.splatting.beside_generated() if filmed.frames else config.splatting
-        optimiser = GaussianOptimiser(gaussians, settings, config.device)
-        optimiser.add_views([*observed_views(estimate), *generated_views(filmed.frames, config.splatting)])
-        optimiser.add_views(reprojected_views(estimate, config.splatting))
+        optimiser = GaussianOptimiser(gaussians, settings, config.device, _evidence(start, gaussians))
+        generated = generated_views(filmed.frames, config.splatting)
+        reprojected = reprojected_views(estimate, config.splatting)
+        optimiser.add_views([*observed_views(estimate), *generated, *reprojected])
         optimiser.prune()
         optimisation = optimiser.run(progress=progress)
         optimiser.prune()
     report = {
         **posed.report,
+        "warnings": [*posed.report.get("warnings", []), *estimate.warnings(posed.keyframes)],
         "geometry": geometry.name,
+        "geometry_reason": reason,
         "trajectory": trajectory.json(),
         "synthesizer": filmed.name,
         "synthesis": filmed.report,
@@ -89,4 +96,13 @@ def reconstruct_keyframes(
         estimate.metric,
         optimiser.appearance(),
         report,
+        optimiser.evidence(),
     )
+
+
+def _evidence(start: GaussianMap | None, gaussians: GaussianMap) -> Evidence | None:
+    """Return the evidence of ``gaussians``, which begin with ``start``; ``None`` where all are new."""
+    if start is None:
+        return None
+    new = Evidence.of_points(gaussians.confidence[len(start) :])
+    return Evidence.of_map(start.confidence).joined(new)

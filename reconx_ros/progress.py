@@ -1,5 +1,6 @@
 """How long work tells where it stands, and is asked to stop."""
 
+from time import monotonic
 from typing import Protocol
 
 
@@ -18,6 +19,28 @@ class Progress(Protocol):
 
     def cancelled(self) -> bool:
         """Return whether the work should end at the next safe point."""
+
+
+class Until:
+    """Another progress, with a time after which the work should end.
+
+    Args:
+        progress: told and asked.
+        end: of ``time.monotonic()``.
+        told: whether reports are passed on.
+    """
+
+    def __init__(self, progress: Progress, end: float, told: bool = True) -> None:
+        self._progress, self._end, self._told = progress, end, told
+
+    def update(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """Pass the report on, where the other is to be told."""
+        if self._told:
+            self._progress.update(stage, done, total, note)
+
+    def cancelled(self) -> bool:
+        """Return whether the other was cancelled or the time is over."""
+        return self._progress.cancelled() or monotonic() > self._end
 
 
 class Silent:

@@ -1,7 +1,7 @@
 """Shared fixtures."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,17 @@ def data_folder(name: str) -> Path:
     if not folder.exists():
         pytest.skip(f"real data '{name}' is not at hand (looked in {folder}; set RECONX_DATA)")
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_torch_thread() -> Iterator[None]:
+    """One thread an operation: on a busy machine threads wait for each other longer than they work."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

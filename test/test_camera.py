@@ -27,9 +27,9 @@ def test_projection_agrees_with_opencv(rotation: np.ndarray, centre: np.ndarray)
     world = local @ camera.world_from_camera[:3, :3].T + centre
     pixels, depth = camera.project(world)
     inverse = np.linalg.inv(camera.world_from_camera)
-    expected, _ = cv2.projectPoints(
-        world, cv2.Rodrigues(inverse[:3, :3])[0], inverse[:3, 3], camera.intrinsics, None
-    )
+    # Not cv2.Rodrigues, which takes angles below 1e-5 for none.
+    turn = Rotation.from_matrix(inverse[:3, :3]).as_rotvec()
+    expected, _ = cv2.projectPoints(world, turn, inverse[:3, 3], camera.intrinsics, None)
     np.testing.assert_allclose(pixels, expected[:, 0], atol=1e-6)
     np.testing.assert_allclose(depth, local[:, 2], atol=1e-9)
     np.testing.assert_allclose(camera.camera_from_world, inverse, atol=1e-12)

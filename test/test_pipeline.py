@@ -1,5 +1,6 @@
 """The whole chain on a simulated recording: keyframes in, a map that predicts other frames out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from reconx_ros.pipeline import reconstruct_keyframes
 from reconx_ros.sources.config import SourceConfig
 from reconx_ros.sources.open import open_source
 from reconx_ros.splatting.rasterize import render_view
+from test.geometry.stereo.conftest import Room, look_from
 
 CONFIG = load_config("fast", None, {"splatting": {"steps": 60}})
 
@@ -41,6 +43,10 @@ def test_the_map_shows_the_views_it_was_made_of(frames: list[Keyframe]) -> None:
     assert result.metric
     assert not result.report["cancelled"]
     assert set(result.report["seconds"]) == {"geometry", "structure", "synthesis", "splatting"}
+    assert result.report["geometry"] == "rgbd"
+    assert result.report["geometry_reason"] == "4 of 4 keyframes have depth and a pose"
+    contest = result.report["synthesis"]["contest"]
+    assert all(np.isfinite(row["over_none_db"]) for row in contest.values())
     assert 0 < len(result.gaussians) <= CONFIG.splatting.beside_generated().max_gaussians
     for view in result.keyframes:
         image, depth, alpha = render_view(result.gaussians, view.camera)
@@ -66,8 +72,24 @@ def test_going_on_from_a_map_keeps_it(frames: list[Keyframe]) -> None:
     again = reconstruct_keyframes(frames[:2], still, start=first.gaussians)
     np.testing.assert_allclose(again.gaussians.means, first.gaussians.means, atol=1e-6)
     np.testing.assert_allclose(again.gaussians.sh, first.gaussians.sh, atol=1e-6)
+    np.testing.assert_allclose(again.gaussians.confidence, first.gaussians.confidence, atol=1e-3)
 
 
 def test_no_keyframes_is_one_line(frames: list[Keyframe]) -> None:
     with pytest.raises(GeometryError, match="keyframes"):
         reconstruct_keyframes([], CONFIG)
+
+
+def test_a_view_that_fits_no_other_is_left_out_and_said() -> None:
+    room, places = Room(0.5), ((0, 0, 0), (0.4, 0, 0), (0.1, 0.35, 0), (-0.3, 0.1, 0))
+    views = [room.view(look_from(at, 160, 120, 0.05 * i), str(i)) for i, at in enumerate(places)]
+    views = [replace(view, depth=None) for view in views]
+    pose = views[1].camera.world_from_camera @ np.diag([-1.0, -1.0, 1.0, 1.0])
+    views[1] = replace(views[1], camera=views[1].camera.moved(pose))
+    config = load_config("fast", None, {"splatting": {"steps": 20}, "synthesis": {"method": "none"}})
+    result = reconstruct_keyframes(views, config)
+    assert result.report["geometry"] == "plane-sweep"
+    assert [view.name for view in result.keyframes] == ["0", "2", "3"]
+    assert [line for line in result.report["warnings"] if line.startswith("1 is left out")]
+    without = reconstruct_keyframes(views[:1] + views[2:], config)  # without it nothing is said
+    assert not without.report["warnings"]

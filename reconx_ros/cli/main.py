@@ -14,6 +14,7 @@ from reconx_ros.errors import ReconxError
 COMMANDS = {
     "reconstruct": "Turn a bag or a folder of images into a Gaussian map.",
     "render": "Render a finished map at given cameras, one PNG each.",
+    "export": "Write the surfaces of a finished map as a dense cloud.",
     "evaluate": "Measure a map on held-out views, beside plain baselines.",
     "demo": "Show the whole chain: simulated robot, DDS, node, map, pictures.",
     "simulate": "Write a ROS 2 bag of a procedural room with exact poses and depth.",

@@ -53,6 +53,7 @@ def command(
 
 def _say(report: dict[str, Any], gaussians: int, points: int, output: Path) -> None:
     seconds = sum(report["seconds"].values())
+    click.echo(f"geometry is {report['geometry']}: {report['geometry_reason']}")
     click.echo(f"{gaussians:,} Gaussians and {points:,} points in {seconds:.1f} s -> {output}")
     if report["partial"]:
         click.echo("reconx: the recording is damaged; the map covers its readable part", err=True)

@@ -44,7 +44,7 @@ def run(request: Request, progress: Progress) -> Reconstruction:
         result.report["source"] = {"path": str(request.source), **asdict(source.report)}
         result.report["partial"] = source.report.partial
     save(result, request.output, request.config)
-    write_report(result, request.output)
+    write_report(result, request.output, request.config.drawing)
     return result
 
 

@@ -1,14 +1,22 @@
 """`reconx train`: make clips, train the small model on them, measure it."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
 from pathlib import Path
 
 import click
 
 from reconx_ros.cli.progress import shown_progress
-from reconx_ros.progress import Progress
+from reconx_ros.cli.stoppable import stoppable
+from reconx_ros.cli.train_structure import structure
+from reconx_ros.config import load_config
+from reconx_ros.sources.config import SourceConfig
+
+SOURCE_OPTION = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="YAML as for reconstruct; of its section source, the topics, frames and times of a recording.",
+)
 
 
 @click.group()
@@ -16,41 +24,57 @@ def command() -> None:
     """Train the view synthesis model that ships with the package, or one of your own."""
 
 
+command.add_command(structure)
+
+
 @command.command()
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="Folder of the clips.")
 @click.option("--clips", type=click.IntRange(min=1), default=1500, show_default=True, help="How many.")
-@click.option("--frames", type=click.IntRange(min=1), default=4, show_default=True, help="Targets a clip.")
+@click.option("--frames", type=click.IntRange(min=1), help="Targets a clip: 4, or 1 of a recording.")
 @click.option("--width", type=click.IntRange(min=32), default=128, show_default=True, help="Pixels.")
 @click.option("--height", type=click.IntRange(min=32), default=96, show_default=True, help="Pixels.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="First scene.")
 @click.option(
     "--source", type=click.Path(path_type=Path), help="Your bag or folder with poses and depth, instead."
 )
+@SOURCE_OPTION
 def prepare(
-    output: Path, clips: int, frames: int, width: int, height: int, seed: int, source: Path | None
+    output: Path,
+    clips: int,
+    frames: int | None,
+    width: int,
+    height: int,
+    seed: int,
+    source: Path | None,
+    config_file: Path | None,
 ) -> None:
     """Render training clips of procedural scenes, or cut them from a recording of your own.
 
     Goes on where it was stopped.
     """
     if source is not None:
-        click.echo(f"{_recorded(output, source, (height, width))} clips -> {output}")
+        held = _recorded(output, source, _source(config_file), (height, width), frames or 1)
+        click.echo(f"{held} clips -> {output}")
         return
     from reconx_ros.diffusion.training.shards import prepare as fill  # noqa: PLC0415  (torch)
     from reconx_ros.simulation.clips import ClipConfig  # noqa: PLC0415
 
-    with _stoppable() as progress:
-        held = fill(output, clips, ClipConfig((height, width), frames), seed, progress)
+    with stoppable() as progress:
+        held = fill(output, clips, ClipConfig((height, width), frames or 4), seed, progress)
     click.echo(f"{held} clips -> {output}")
 
 
-def _recorded(output: Path, source: Path, size: tuple[int, int]) -> int:
-    from reconx_ros.diffusion.training.pairs import TARGETS, real_records  # noqa: PLC0415  (torch)
+def _recorded(output: Path, source: Path, config: SourceConfig, size: tuple[int, int], frames: int) -> int:
+    from reconx_ros.diffusion.training.recorded import recorded  # noqa: PLC0415  (torch)
     from reconx_ros.diffusion.training.shards import keep  # noqa: PLC0415
 
-    records = [each for kind in TARGETS for each in real_records(source, kind, size)]
-    with _stoppable() as progress:
-        return keep(output, records, {"source": str(source.resolve()), "size": list(size)}, progress)
+    kind = {"source": str(source.resolve()), "size": list(size), **config.model_dump(exclude_defaults=True)}
+    with stoppable() as progress:
+        return keep(output, recorded(source, config, size, frames), kind, progress, frames)
+
+
+def _source(config_file: Path | None) -> SourceConfig:
+    return load_config("balanced", config_file, {}).source
 
 
 @command.command()
@@ -78,7 +102,7 @@ def run(
     from reconx_ros.diffusion.training.loop import train  # noqa: PLC0415  (torch)
 
     config = TrainingConfig(**{name: value for name, value in options.items() if value is not None})
-    with _stoppable() as progress:
+    with stoppable() as progress:
         done = train(data, output, config, resume, device, progress, start)
     click.echo(f"step {done.step} of {config.steps} -> {output}")
 
@@ -91,8 +115,14 @@ def run(
 )
 @click.option("--without-structure", is_flag=True, help="Leave the structure branch out.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="For the figures.")
+@SOURCE_OPTION
 def validate(
-    data: Path, real: Path | None, folder: Path | None, without_structure: bool, output: Path
+    data: Path,
+    real: Path | None,
+    folder: Path | None,
+    without_structure: bool,
+    output: Path,
+    config_file: Path | None,
 ) -> None:
     """Measure a model beside fills that learn nothing: a table, JSON and contact sheets."""
     from reconx_ros.diffusion.small.weights import load_encoder, load_network  # noqa: PLC0415  (torch)
@@ -102,7 +132,7 @@ def validate(
     model = None if folder is None else load_network(folder / MODEL)
     encoder = None if folder is None or without_structure else load_encoder(folder / ENCODER)
     with shown_progress() as progress:
-        measure(model, data, real, output, progress, encoder)
+        measure(model, data, real, output, progress, encoder, _source(config_file))
     click.echo(f"figures -> {output}")
 
 
@@ -126,6 +156,7 @@ def export(folder: Path, data: Path, output: Path) -> None:
         curves, tests = calibrate(model, data, folder / "reliability.png", progress)
     size = write(model, encoder, output)
     reliability.save(curves, output / CURVES)
+    (folder / "reliability.json").write_text(json.dumps(tests, indent=1))
     for name, test in tests.items():
         click.echo(f"{name}: calibration gap {test['expected_error']:.3f} on clips not fitted to")
     click.echo(f"{size / 1e6:.1f} MB -> {output}")
@@ -139,26 +170,3 @@ def plot(folder: Path) -> None:
 
     plot_curves(folder / "log.csv", folder / "curves.png")
     click.echo(f"curves -> {folder / 'curves.png'}")
-
-
-class _UntilSignal:
-    """A progress that asks to stop after SIGTERM."""
-
-    def __init__(self, shown: Progress) -> None:
-        self._shown, self._asked = shown, False
-        signal.signal(signal.SIGTERM, self._ask)
-
-    def _ask(self, *_: object) -> None:
-        self._asked = True
-
-    def update(self, stage: str, done: int, total: int, note: str = "") -> None:
-        self._shown.update(stage, done, total, note)
-
-    def cancelled(self) -> bool:
-        return self._asked or self._shown.cancelled()
-
-
-@contextmanager
-def _stoppable() -> Iterator[_UntilSignal]:
-    with shown_progress() as progress:
-        yield _UntilSignal(progress)

@@ -126,7 +126,7 @@ def _scores(
     for view, mask in zip(task.split.held_out, covered, strict=True):
         if progress.cancelled():
             break
-        picture, _ = picture_of(result, view.camera, config.splatting.rasterizer)
+        picture, _ = picture_of(result, view.camera, config.drawing)
         scores.append(score(picture, view.image.astype(np.float32) / np.float32(255), mask)[0])
         progress.update("evaluate", len(scores), len(covered))
     return scores

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reconx_ros.config import Drawing
 from reconx_ros.diffusion.reliability import COLOUR_TOLERANCE
 from reconx_ros.evaluation.metrics import Image
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.initialise import SH_C0
-from reconx_ros.splatting.rasterize import Backend, render_view
+from reconx_ros.splatting.rasterize import render_view
 
 DEPTH_TOLERANCE = 0.05
 BINS = 10
@@ -54,18 +55,18 @@ class Calibration:
     def __init__(self) -> None:
         self._rows: list[NDArray[np.float32]] = []
 
-    def add(self, gaussians: GaussianMap, picture: Image, view: Keyframe, backend: Backend) -> None:
+    def add(self, gaussians: GaussianMap, picture: Image, view: Keyframe, drawing: Drawing) -> None:
         """Take in a view; one without measured depth says nothing.
 
         Args:
             gaussians: the map.
             picture: [H, W, 3], the map developed for ``view``.
             view: the truth.
-            backend: the rasterizer.
+            drawing: rasterizer and device.
         """
         if view.depth is None:
             return
-        confidence, depth, alpha = render_view(confidence_map(gaussians), view.camera, backend)
+        confidence, depth, alpha = render_view(confidence_map(gaussians), view.camera, *drawing)
         known = (alpha >= SHOWN) & np.isfinite(view.depth) & np.isfinite(depth)
         colour = np.abs(picture - view.image.astype(np.float32) / np.float32(255)).mean(axis=-1)
         off = np.abs(depth[known] / view.depth[known] - 1)

@@ -84,7 +84,7 @@ def evaluate(
     result = reconstruct_keyframes(task.keyframes, config, progress, split.metric)
     result.report.update(partial=split.partial, source={"path": str(source), "warnings": split.warnings})
     save(result, output, config)
-    write_report(result, output)
+    write_report(result, output, config.drawing)
     memory, calibration = peak_memory(), Calibration()
     views = _measure(split, result, config, output, progress, watch, calibration)
     metrics = {
@@ -112,7 +112,6 @@ def _measure(
     watch: Stopwatch,
     calibration: Calibration,
 ) -> list[ViewResult]:
-    backend = config.splatting.rasterizer
     contenders = _contenders(split, result, config, watch)
     pictures = ComparisonWriter(output / "comparison")
     results: list[ViewResult] = []
@@ -120,7 +119,7 @@ def _measure(
         if progress.cancelled():
             break
         result_of_view, picture = _measure_view(view, split, contenders, pictures, watch)
-        calibration.add(result.gaussians, picture, view, backend)
+        calibration.add(result.gaussians, picture, view, config.drawing)
         results.append(result_of_view)
         note = f"{results[-1].scores[OURS].psnr_covered:.1f} dB"
         progress.update("evaluate", len(results), len(split.held_out), note)
@@ -132,7 +131,7 @@ def _contenders(
     split: Split, result: Reconstruction, config: ReconxConfig, watch: Stopwatch
 ) -> dict[str, Callable[[Camera], tuple[Image, Mask]]]:
     def ours(camera: Camera) -> tuple[Image, Mask]:
-        return picture_of(result, camera, config.splatting.rasterizer)
+        return picture_of(result, camera, config.drawing)
 
     baselines: dict[str, Baseline] = {}
     with watch.stage("baseline_points"):

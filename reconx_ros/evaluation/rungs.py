@@ -18,6 +18,9 @@ Changes = dict[str, Any]
 GROUND, FULL = "GS only", "full"
 """What the ladder's rungs, and what those without a part, are compared with."""
 
+ON_FAITH = "+ confidence"
+"""The rung before the full method: the prior films without a contest."""
+
 
 @dataclass(frozen=True)
 class Rung:
@@ -36,7 +39,10 @@ class Rung:
     change: Changes = field(default_factory=dict)
 
 
-NO_STRUCTURE: Changes = {"synthesis": {"small": {"structure_guidance": 0.0}}}
+NO_STRUCTURE: Changes = {
+    "synthesis": {"small": {"structure_guidance": 0.0}, "wan": {"structure_guidance": 0.0}}
+}
+STRUCTURE_RUNGS = ("+ structure", "- structure")
 NO_CONFIDENCE: Changes = {"splatting": {"generated_confidence": "uniform", "generated_seen": 1.0}}
 NO_TRIAL: Changes = {"synthesis": {"trust": {"keyframes": 0}}}
 
@@ -104,7 +110,7 @@ def ladder(method: str) -> tuple[Rung, ...]:
         ),
         Rung("+ structure", "the structure tokens of the cloud steer it", GROUND, plain),
         Rung(
-            "+ confidence",
+            ON_FAITH,
             "its pixels weigh what they are expected to be worth, and only where no view looked",
             GROUND,
             faith,
@@ -116,7 +122,8 @@ def ladder(method: str) -> tuple[Rung, ...]:
 def rungs(config: ReconxConfig, only: Sequence[str] | None = None) -> list[Rung]:
     """Return the rungs for ``config``, those named in ``only`` where given.
 
-    In the ladder ``auto`` is the small model until it has to show what it is worth.
+    In the ladder ``auto`` is the small model until it has to show what it is worth. Rungs about structure
+    tokens are left out where who films has no branch for them.
 
     Raises:
         ConfigError: ``config`` leaves synthesis out, so that nothing is there to be taken away.
@@ -125,7 +132,14 @@ def rungs(config: ReconxConfig, only: Sequence[str] | None = None) -> list[Rung]
     if method == "none" or config.synthesis.frames == 0:
         raise ConfigError("--ablate needs a synthesizer; synthesis.method is none or synthesis.frames is 0")
     found = [*ladder("small" if method == "auto" else method), *WITHOUT]
-    return [rung for rung in found if only is None or rung.name in only]
+    asked = [rung for rung in found if only is None or rung.name in only]
+    return [rung for rung in asked if _has_structure(config) or rung.name not in STRUCTURE_RUNGS]
+
+
+def _has_structure(config: ReconxConfig) -> bool:
+    """Tell whether who films takes structure tokens: the fill does not, Wan-VACE with weights for it."""
+    with_branch = {"push-pull": False, "wan-vace": config.synthesis.wan.structure is not None}
+    return with_branch.get(config.synthesis.method, True)
 
 
 def applied(rung: Rung, config: ReconxConfig) -> ReconxConfig:

@@ -53,7 +53,8 @@ def read_split(
     if not any(posed):
         raise SourceError(f"none of the {len(posed)} frames of {path} has a pose; evaluation needs poses")
     held, warnings = _usable(rule, posed, names)
-    candidates = [i for i, known in enumerate(posed) if known and i not in set(rule.indices(len(posed)))]
+    kept_out = set(rule.indices(len(posed)))
+    candidates = [i for i, known in enumerate(posed) if known and i not in kept_out]
     inputs = choose_inputs(candidates, number)
     kept: dict[int, Keyframe] = {}
     wanted = {*inputs, *held}

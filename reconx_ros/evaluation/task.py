@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reconx_ros.camera import Camera
-from reconx_ros.config import ReconxConfig, changed
+from reconx_ros.config import Drawing, ReconxConfig, changed
 from reconx_ros.evaluation.hold_out import parse_hold_out, parse_inputs
 from reconx_ros.evaluation.metrics import Image, Mask
 from reconx_ros.evaluation.split import Split, read_split
@@ -15,7 +15,7 @@ from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.reduce import reduce
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.progress import Progress
-from reconx_ros.splatting.rasterize import Backend, render_view
+from reconx_ros.splatting.rasterize import render_view
 
 SHOWN = 0.5
 """Alpha from which a pixel shows the map."""
@@ -74,7 +74,7 @@ def read_task(
     return Task(source, split, keyframes, config, hold_out, image_width)
 
 
-def picture_of(result: Reconstruction, camera: Camera, backend: Backend = "auto") -> tuple[Image, Mask]:
+def picture_of(result: Reconstruction, camera: Camera, drawing: Drawing) -> tuple[Image, Mask]:
     """Return the developed [H, W, 3] picture of a map and the [H, W] mask of pixels that show it."""
-    image, _, alpha = render_view(result.gaussians, camera, backend)
+    image, _, alpha = render_view(result.gaussians, camera, *drawing)
     return result.appearance.develop(image, alpha, camera), alpha > SHOWN

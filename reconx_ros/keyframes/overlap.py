@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -39,8 +40,16 @@ class Footprint:
         """Return the footprint of ``keyframe``.
 
         Where depth is unknown the samples lie at the median depth of the view, or at
-        ``nominal_depth`` where the view has none.
+        ``nominal_depth`` where the view has none. It is made once in a keyframe's life.
         """
+        if nominal_depth != NOMINAL_DEPTH:
+            return Footprint._made(keyframe, nominal_depth)
+        if keyframe not in _MADE:
+            _MADE[keyframe] = Footprint._made(keyframe, nominal_depth)
+        return _MADE[keyframe]
+
+    @staticmethod
+    def _made(keyframe: Keyframe, nominal_depth: float) -> "Footprint":
         camera = keyframe.camera.resized(*GRID)
         if keyframe.depth is None:
             depth = np.full(GRID[::-1], np.nan, np.float32)
@@ -54,6 +63,15 @@ class Footprint:
         points = local.reshape(-1, 3) @ pose[:3, :3].T + pose[:3, 3]
         return Footprint(camera, points, np.where(depth > 0, depth, np.float32(np.nan)))
 
+    def moved(self, motion: NDArray[np.float64]) -> "Footprint":
+        """Return the footprint after a rigid ``motion`` [4, 4] of view and world."""
+        camera = self.camera.moved(motion @ self.camera.world_from_camera)
+        return Footprint(camera, self.points @ motion[:3, :3].T + motion[:3, 3], self.depth)
+
+
+_MADE: WeakKeyDictionary[Keyframe, Footprint] = WeakKeyDictionary()
+"""A live map compares each new keyframe with all of them, again and again."""
+
 
 def seen_share(first: Footprint, second: Footprint) -> float:
     """Return the share, in [0, 1], of what ``first`` sees that ``second`` sees too.
@@ -61,14 +79,35 @@ def seen_share(first: Footprint, second: Footprint) -> float:
     A sample counts as seen where it projects into the image, before the camera and not behind what
     was measured there.
     """
+    inside, depth, measured = _measured(first, second)
+    hidden = depth[inside] > OCCLUSION * measured
+    return float(np.count_nonzero(~hidden)) / len(first.points)
+
+
+def shown(first: Footprint, second: Footprint) -> NDArray[np.bool_]:
+    """Return which samples [M] of ``first`` ``second`` shows too: the same surface, none before it.
+
+    Where ``first`` has measured, ``second`` must have measured the same distance, up to ``OCCLUSION``;
+    where it has not, the sample must be in its image.
+    """
+    inside, depth, measured = _measured(first, second)
+    known = np.isfinite(first.depth.reshape(-1))[inside]
+    same = (depth[inside] < OCCLUSION * measured) & (measured < OCCLUSION * depth[inside])
+    found = np.zeros(len(first.points), bool)
+    found[inside] = same | ~known
+    return found
+
+
+def _measured(
+    first: Footprint, second: Footprint
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float32]]:
+    """Return which samples [M] lie in the image of ``second``, their depth [M], what it measured there."""
     columns, rows = GRID
     pixels, depth = second.camera.project(first.points)
     before = depth > 1e-6
     index = np.rint(np.where(before[:, None], np.clip(pixels, -1e6, 1e6), -1)).astype(np.intp)
     inside = (index >= 0).all(axis=1) & (index[:, 0] < columns) & (index[:, 1] < rows) & before
-    measured = second.depth[index[inside, 1], index[inside, 0]]
-    hidden = depth[inside] > OCCLUSION * measured
-    return float(np.count_nonzero(~hidden)) / len(first.points)
+    return inside, depth, second.depth[index[inside, 1], index[inside, 0]]
 
 
 def overlap(first: Footprint, second: Footprint) -> float:

@@ -54,6 +54,34 @@ def select_keyframes(
     return list(buffer.keyframes)
 
 
+class Thinned:
+    """Frames of a recording of unknown length in bounded memory: all, every second, every fourth, ..."""
+
+    def __init__(self, most: int, image_width: int | None) -> None:
+        """Hold ``most`` frames at most, reduced, and the last."""
+        self._most, self._stride, self._width = most, 1, image_width
+        self._held: list[Keyframe] = []
+        self._last: Keyframe | None = None
+        self.total = 0
+
+    def add(self, frame: Keyframe) -> None:
+        """Take the next frame."""
+        if self.total % self._stride == 0:
+            self._held.append(_reduced(frame, self._width))
+        self._last = frame
+        self.total += 1
+        if len(self._held) > self._most:
+            self._held, self._stride = self._held[::2], self._stride * 2
+
+    def spread(self, count: int) -> list[Keyframe]:
+        """Return ``count`` (1 to ``total``) of them spread evenly, ends included."""
+        places = np.linspace(0, self.total - 1, count)
+        chosen = [self._held[min(round(p / self._stride), len(self._held) - 1)] for p in places]
+        if count > 1 and self._last is not None:
+            chosen[-1] = _reduced(self._last, self._width)
+        return chosen
+
+
 def select_evenly(frames: Iterable[Keyframe], count: int, image_width: int | None = None) -> list[Keyframe]:
     """Return exactly ``count`` posed frames spread evenly over the recording, ends included.
 
@@ -71,21 +99,14 @@ def select_evenly(frames: Iterable[Keyframe], count: int, image_width: int | Non
     """
     if count < 1:
         raise ConfigError(f"{count} keyframes asked for; at least 1 is needed")
-    held, last, total, stride, most = list[Keyframe](), None, 0, 1, max(HELD, 8 * count)
+    thinned = Thinned(max(HELD, 8 * count), image_width)
     for frame in (f for f in frames if f.posed):
-        last = frame
-        if total % stride == 0:
-            held.append(_reduced(frame, image_width))
-        total += 1
-        if len(held) > most:
-            held, stride = held[::2], stride * 2
-    if total < count:
-        raise ConfigError(f"{count} keyframes asked for, but the recording has only {total} posed frames")
-    places = np.linspace(0, total - 1, count)
-    chosen = [held[min(round(place / stride), len(held) - 1)] for place in places]
-    if count > 1 and last is not None:
-        chosen[-1] = _reduced(last, image_width)
-    return chosen
+        thinned.add(frame)
+    if thinned.total < count:
+        raise ConfigError(
+            f"{count} keyframes asked for, but the recording has only {thinned.total} posed frames"
+        )
+    return thinned.spread(count)
 
 
 def select_views(

@@ -54,6 +54,10 @@ class KeyframeSelector:
         self.counts[verdict] += 1
         return verdict
 
+    def withdraw(self) -> None:
+        """Forget the frame accepted last, which came to nothing; ``counts`` stays."""
+        self._kept.pop()
+
     def _judge(self, frame: Keyframe) -> Verdict:
         if not _valid(frame):
             return Verdict.INVALID

@@ -41,13 +41,16 @@ class BagSource:
     Args:
         path: the recording.
         config: topics, frames of reference, slop and the part to read.
+
+    Attributes:
+        posed: whether anything in the recording tells where the camera is; known once it is open.
     """
 
     metric = True
-    posed = True
 
     def __init__(self, path: Path, config: SourceConfig) -> None:
         self.report = SourceReport()
+        self.posed = True
         self._path = path
         self._config = config
         self._recording: Recording | None = None
@@ -65,6 +68,7 @@ class BagSource:
             recording.close()
             raise
         self._recording = recording
+        self.posed = self._places_camera(recording)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -83,6 +87,27 @@ class BagSource:
             raise SourceError(f"{self._path} is not open; use it as a context manager")
         self.report = SourceReport()
         yield from _Reading(self._path, self._config, self._recording, self._topics, self.report).frames()
+
+    def _places_camera(self, recording: Recording) -> bool:
+        """Return whether TF or odometry connect the camera with a world; images are not read for it."""
+        topics = self._topics
+        try:
+            first = next((parse(m) for m in recording.messages({topics.image})), None)
+            frame = "" if first is None else first.header.frame_id
+            if not frame:
+                return True
+            poses = RecordedPoses(self._config, HISTORY_S)
+            for message in recording.messages({*topics.tf, *topics.tf_static, topics.odom} - {""}):
+                content = parse(message)
+                if message.topic == topics.odom:
+                    poses.add_odometry(content)
+                else:
+                    poses.add_transforms(content, static=message.topic in topics.tf_static)
+                if poses.places(frame):
+                    return True
+        except DamagedMessageError:  # reading says what is wrong
+            return True
+        return False
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 Messages are taken by their fields alone, so those of rosbags and of rclpy serve alike.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.camera import Camera
+from reconx_ros.errors import SourceError
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.sources.compressed import decode_compressed_depth, decode_compressed_image
 from reconx_ros.sources.encodings import decode_depth, decode_image
@@ -21,6 +23,15 @@ from reconx_ros.sources.topics import is_rectified, is_registered
 Array = NDArray[np.float64]
 Extrinsic = Callable[[str, str], Array]
 """Gives target_from_source [4, 4] of two frame names, or raises ``SourceError``."""
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Add to an error about a message what it is and where it came from."""
+    try:
+        yield
+    except SourceError as err:
+        raise type(err)(f"{err} ({what})") from err
 
 
 def picture(message: Any) -> NDArray[np.uint8]:  # noqa: ANN401
@@ -108,7 +119,7 @@ class FrameBuilder:
     def __init__(self, image_topic: str, depth_topic: str = "", stereo: bool = False) -> None:
         self._colour = _Lens(image_topic)
         self._depth = _Lens(depth_topic)
-        self._image_topic, self._depth_topic = image_topic, depth_topic
+        self.image_topic, self.depth_topic = image_topic, depth_topic
         self._stereo, self._baseline = stereo, 0.0
         self._registration: tuple[tuple[bytes, ...], DepthRegistration] | None = None
 
@@ -153,9 +164,10 @@ class FrameBuilder:
             DamagedImageError: this message is damaged; the next may be good.
             SourceError: encoding, calibration or extrinsic make every frame unreadable.
         """
-        image = picture(colour)
+        with naming(f"image on {self.image_topic}"):
+            image = picture(colour)
         height, width = image.shape[:2]
-        undistorter = self._colour.undistorter(width, height, f"image on {self._image_topic}")
+        undistorter = self._colour.undistorter(width, height, f"image on {self.image_topic}")
         model = self._colour.model
         assert model is not None
         pose = np.eye(4) if world_from_camera is None else world_from_camera
@@ -182,9 +194,11 @@ class FrameBuilder:
         """Return the depth that matching the left picture with a right message gives."""
         if not self._baseline:
             raise CalibrationError(
-                f"no camera_info for {self._depth_topic} has come; it states the baseline"
+                f"no camera_info for {self.depth_topic} has come; it states the baseline"
             )
-        return stereo_depth(left, picture(right), focal, self._baseline)
+        with naming(f"image on {self.depth_topic}"):
+            right_picture = picture(right)
+        return stereo_depth(left, right_picture, focal, self._baseline)
 
     def _registered(
         self,
@@ -194,18 +208,19 @@ class FrameBuilder:
         extrinsic: Extrinsic,
     ) -> NDArray[np.float32]:
         """Return the depth of a message as the colour camera sees it."""
-        depth = depth_picture(message)
+        with naming(f"depth on {self.depth_topic}"):
+            depth = depth_picture(message)
         height, width = depth.shape
         frame = message.header.frame_id or self._depth.frame or colour_frame
-        named = is_registered(self._depth_topic) or frame == colour_frame
+        named = is_registered(self.depth_topic) or frame == colour_frame
         if self._depth.model is None:
             if named and (width, height) == size:
                 return self._colour.undistorter(width, height, "depth").depth(depth)
             raise CalibrationError(
-                f"no camera_info for {self._depth_topic}: depth of {width} x {height} in frame {frame} "
+                f"no camera_info for {self.depth_topic}: depth of {width} x {height} in frame {frame} "
                 f"cannot be registered to colour of {size[0]} x {size[1]} in frame {colour_frame}"
             )
-        depth = self._depth.undistorter(width, height, f"depth on {self._depth_topic}").depth(depth)
+        depth = self._depth.undistorter(width, height, f"depth on {self.depth_topic}").depth(depth)
         target = self._colour.model
         assert target is not None
         if (

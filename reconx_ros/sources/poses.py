@@ -52,6 +52,11 @@ class RecordedPoses(TransformMessages):
                 raise
             return self._fall_back(camera_frame, stamp, err)
 
+    def places(self, camera_frame: str) -> bool:
+        """Return whether one of the worlds is connected with the camera by what was added so far."""
+        worlds = (self._world(world) for world in ("map", "odom", "odometry topic"))
+        return any(tree.connected(frame, camera_frame) for tree, frame in worlds)
+
     def _fall_back(self, camera_frame: str, stamp: int, first: TransformError) -> Array:
         """Return the pose in the first other world that knows the camera at all."""
         for world in ("odom", "odometry topic"):

@@ -50,9 +50,9 @@ def _fill(numbers: NDArray[np.int64], pixels: int) -> NDArray[np.uint16]:
         if at + 2 > numbers.size:
             raise DamagedImageError(f"RVL depth ends after {filled} of {pixels} pixels")
         zeros, count = int(numbers[at]), int(numbers[at + 1])
-        zigzag = numbers[at + 2 : at + 2 + count]
+        zigzag = numbers[at + 2 : at + 2 + max(count, 0)]
         begin = filled + zeros
-        if begin + count > pixels or zigzag.size < count:
+        if min(zeros, count) < 0 or begin + count > pixels or zigzag.size < count:
             raise DamagedImageError(f"RVL depth breaks after {filled} of {pixels} pixels")
         values = last + np.cumsum((zigzag >> 1) ^ -(zigzag & 1))
         out[begin : begin + count] = values.astype(np.uint16)

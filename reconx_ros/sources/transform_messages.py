@@ -46,23 +46,32 @@ class TransformMessages:
         self.odometry_frame = ""
         self._odom_frame, self._base_frame = odom_frame, base_frame
 
-    def add_transforms(self, message: Any, static: bool) -> None:  # noqa: ANN401
-        """Add a ``tf2_msgs/TFMessage``."""
+    def add_transforms(self, message: Any, static: bool) -> str:  # noqa: ANN401
+        """Add a ``tf2_msgs/TFMessage``; return the first of its transforms that is none, as a line."""
+        refused = ""
         for item in message.transforms:
             parent, child = item.header.frame_id, item.child_frame_id
             pose = _vector(item.transform.translation), _quaternion(item.transform.rotation)
             if static:
-                self.tf.add_static(parent, child, *pose)
+                good = self.tf.add_static(parent, child, *pose)
                 self.odometry.add_static(parent, child, *pose)
             else:
-                self.tf.add(parent, child, stamp_ns(item.header.stamp), *pose)
+                good = self.tf.add(parent, child, stamp_ns(item.header.stamp), *pose)
+            refused = refused or ("" if good else _shown(parent, child, *pose))
+        return refused
 
-    def add_odometry(self, message: Any) -> None:  # noqa: ANN401
-        """Add a ``nav_msgs/Odometry``: the pose of its child frame in the frame of its header."""
+    def add_odometry(self, message: Any) -> str:  # noqa: ANN401
+        """Add a ``nav_msgs/Odometry``: the pose of its child frame in the frame of its header.
+
+        Return it as a line where it is none.
+        """
         pose, child = message.pose.pose, message.child_frame_id or self._base_frame
-        self.odometry_frame = message.header.frame_id or self._odom_frame
+        parent = message.header.frame_id or self._odom_frame
         place = _vector(pose.position), _quaternion(pose.orientation)
-        self.odometry.add(self.odometry_frame, child, stamp_ns(message.header.stamp), *place)
+        if not self.odometry.add(parent, child, stamp_ns(message.header.stamp), *place):
+            return _shown(parent, child, *place)
+        self.odometry_frame = parent
+        return ""
 
 
 def _vector(vector: Any) -> Array:  # noqa: ANN401
@@ -71,3 +80,12 @@ def _vector(vector: Any) -> Array:  # noqa: ANN401
 
 def _quaternion(quaternion: Any) -> Array:  # noqa: ANN401
     return np.array([quaternion.x, quaternion.y, quaternion.z, quaternion.w])
+
+
+def _shown(parent: str, child: str, translation: Array, quaternion_xyzw: Array) -> str:
+    """Return the line that says what is wrong with a transform."""
+    if not (parent and child) or parent == child:
+        return f"transform {parent or repr('')} -> {child or repr('')}: two different frames are needed"
+    vectors = {"translation": translation, "rotation": quaternion_xyzw}
+    numbers = (f"{name} [{', '.join(f'{v:g}' for v in vector)}]" for name, vector in vectors.items())
+    return f"transform {parent} -> {child}: {' and '.join(numbers)} are no pose"

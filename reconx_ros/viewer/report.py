@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from reconx_ros import __version__
+from reconx_ros.config import Drawing
 from reconx_ros.errors import MapError
 from reconx_ros.geometry.protocol import GENERATED
 from reconx_ros.keyframes.keyframe import Keyframe
@@ -27,7 +28,7 @@ cloud.ply  coloured points: CloudCompare, MeshLab, or python: open3d.visualizati
 pictures   reconx render {folder} --cameras {folder}/cameras.json --output {folder}/pictures"""
 
 
-def write_report(reconstruction: Reconstruction, folder: Path) -> Path:
+def write_report(reconstruction: Reconstruction, folder: Path, drawing: Drawing = ("auto", "auto")) -> Path:
     """Write ``report.html`` into a run folder; return it.
 
     ``config.yaml`` of the folder is shown where it exists.
@@ -35,19 +36,20 @@ def write_report(reconstruction: Reconstruction, folder: Path) -> Path:
     Args:
         reconstruction: what was saved there; any number of keyframes, points and Gaussians.
         folder: the run folder.
+        drawing: rasterizer and device of the thumbnails.
 
     Raises:
         MapError: the file cannot be written.
     """
     file = folder / "report.html"
     try:
-        file.write_text(html.page(f"reconx: {folder.name}", _sections(reconstruction, folder)))
+        file.write_text(html.page(f"reconx: {folder.name}", _sections(reconstruction, folder, drawing)))
     except OSError as err:
         raise MapError(f"report {file} cannot be written: {err.strerror or err}") from err
     return file
 
 
-def _sections(result: Reconstruction, folder: Path) -> Iterator[str]:
+def _sections(result: Reconstruction, folder: Path, drawing: Drawing) -> Iterator[str]:
     gaussians, cloud = result.gaussians, result.cloud
     unit = "m" if result.metric else "units"
     cameras = [view.camera for view in result.keyframes]
@@ -62,7 +64,7 @@ def _sections(result: Reconstruction, folder: Path) -> Iterator[str]:
     )
     yield html.section("Points and camera path", f'<div class="row">{"".join(plans)}</div>')
     yield html.section("Confidence of the Gaussians", _confidence(gaussians))
-    yield html.section("Keyframes: photo and map", _thumbnails(result))
+    yield html.section("Keyframes: photo and map", _thumbnails(result, drawing))
     yield html.section("Open the map", html.preformatted(OPEN_WITH.format(folder=folder)))
     config = folder / "config.yaml"
     if config.is_file():
@@ -92,11 +94,13 @@ def _counts(result: Reconstruction) -> Iterator[tuple[str, str]]:
     yield "Gaussians", f"{len(result.gaussians):,}"
     yield "of observed parts", f"{len(result.gaussians) - generated:,}"
     yield "of generated parts", f"{generated:,}"
+    if pruned := result.report.get("pruned"):
+        yield "Gaussians removed as degenerate", f"{sum(pruned.values()):,}"
     yield "points", f"{len(result.cloud):,}"
     yield "points seen by two views or more", f"{int((result.cloud.views >= 2).sum()):,}"
-    for name in ("geometry", "synthesizer"):
+    for name in ("geometry", "geometry_reason", "synthesizer"):
         if name in result.report:
-            yield name, str(result.report[name])
+            yield name.replace("_", ", its "), str(result.report[name])
 
 
 def _seconds(report: dict[str, Any]) -> list[tuple[str, str]]:
@@ -113,21 +117,21 @@ def _confidence(gaussians: GaussianMap) -> str:
     return html.figure(histogram_svg(gaussians.confidence, 0.0, 1.0), caption)
 
 
-def _thumbnails(result: Reconstruction) -> str:
+def _thumbnails(result: Reconstruction, drawing: Drawing) -> str:
     """Show at most 24 keyframes, evenly spaced, each beside the map at its camera."""
     count = len(result.keyframes)
     if count == 0:
         return ""
     rows = np.unique(np.linspace(0, count - 1, min(count, MAX_THUMBNAILS)).astype(int))
-    pairs = [_pair(reduce(result.keyframes[row], THUMBNAIL_WIDTH), result) for row in rows]
+    pairs = [_pair(reduce(result.keyframes[row], THUMBNAIL_WIDTH), result, drawing) for row in rows]
     note = f"<p>{len(pairs)} of {count}, evenly spaced</p>" if len(pairs) < count else ""
     return f'{note}<div class="row">{"".join(pairs)}</div>'
 
 
-def _pair(view: Keyframe, result: Reconstruction) -> str:
+def _pair(view: Keyframe, result: Reconstruction, drawing: Drawing) -> str:
     from reconx_ros.splatting.rasterize import render_view  # noqa: PLC0415 - torch
 
-    color, _, alpha = render_view(result.gaussians, view.camera)
+    color, _, alpha = render_view(result.gaussians, view.camera, *drawing)
     rendered = result.appearance.develop(color, alpha, view.camera)
     pictures = [
         html.image(encode_jpeg(picture), "image/jpeg", f"{what} {view.name}")

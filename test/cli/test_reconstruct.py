@@ -10,9 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial import KDTree
 
 from reconx_ros.mapping.field_file import read_field
 from reconx_ros.mapping.folder import load, load_map
+from reconx_ros.mapping.ply import read_cloud
 from reconx_ros.sources.nerfstudio import load_cameras
 
 RECONX = [sys.executable, "-m", "reconx_ros.cli.main"]
@@ -41,6 +43,16 @@ def test_a_recording_becomes_a_run_folder(finished: Path) -> None:
     assert report["optimisation"]["steps"] == 20
     assert report["partial"] is False
     assert len(load_map(finished)) == report["gaussians"] > 1000
+
+
+def test_a_map_is_exported_as_a_dense_cloud(finished: Path, tmp_path: Path) -> None:
+    done = reconx("export", finished, "-o", tmp_path / "densified.ply", "--spacing", "0.01")
+    assert done.returncode == 0, done.stderr
+    dense, fused = read_cloud(tmp_path / "densified.ply"), load(finished).cloud
+    assert f"{len(dense):,} points" in done.stdout
+    assert len(dense) > len(fused)
+    distance, _ = KDTree(fused.points).query(dense.points)
+    assert np.median(distance) < 0.02
 
 
 def test_a_distance_field_says_where_the_cameras_could_go(finished: Path) -> None:

@@ -145,6 +145,23 @@ def test_the_ladder_asks_whoever_is_configured() -> None:
     assert [rung.change for rung in ladder("small")][-1] == {}
 
 
+@pytest.mark.parametrize(
+    ("method", "weights", "has"),
+    [("small", None, True), ("push-pull", None, False), ("wan-vace", None, False), ("wan-vace", "w", True)],
+)
+def test_structure_is_taken_from_who_has_a_branch_for_it(
+    method: str, weights: str | None, has: bool
+) -> None:
+    change = {"synthesis": {"method": method, "wan": {"structure": weights}}}
+    config = changed(load_config("fast"), change)
+    found = {rung.name: applied(rung, config) for rung in rungs(config)}
+    assert ("+ structure" in found, "- structure" in found) == (has, has)
+    if has:
+        without, full = found["- structure"].synthesis, found[FULL].synthesis
+        assert (without.small.structure_guidance, without.wan.structure_guidance) == (0, 0)
+        assert full.wan.structure_guidance is None
+
+
 def test_a_room_is_asked_once(plane_view: Callable[..., Keyframe]) -> None:
     views = [plane_view(), plane_view(x=0.1)]
     room = Remembered(RgbdGeometry(load_config("fast").geometry.rgbd))

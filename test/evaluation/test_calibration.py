@@ -44,7 +44,7 @@ def test_confidence_is_compared_with_how_often_depth_is_right() -> None:
     depth[: HEIGHT // 4, ~left] = 2.05  # right within 5 %
     depth[HEIGHT // 4 :, ~left] = 3.0  # wrong
     calibration = Calibration()
-    calibration.add(gaussians, picture(gaussians), truth(depth), "cpu")
+    calibration.add(gaussians, picture(gaussians), truth(depth), ("cpu", "cpu"))
     low, high = calibration.bins()[0], calibration.bins()[-1]
     assert (high.low, high.right) == (0.9, pytest.approx(1.0))
     assert high.confidence == pytest.approx(0.95, abs=0.01)
@@ -61,7 +61,7 @@ def test_a_wrong_colour_is_wrong_and_unknown_depth_says_nothing() -> None:
     depth = np.full((HEIGHT, WIDTH), 2.0)
     depth[:, ::2] = np.nan
     calibration = Calibration()
-    calibration.add(gaussians, picture(gaussians), truth(depth, 0.7), "cpu")
+    calibration.add(gaussians, picture(gaussians), truth(depth, 0.7), ("cpu", "cpu"))
     assert sum(b.pixels for b in calibration.bins()) <= WIDTH * HEIGHT / 2
     assert all(b.right == 0 for b in calibration.bins())
     assert all(b.colour_error == pytest.approx(0.2, abs=0.01) for b in calibration.bins())
@@ -72,7 +72,7 @@ def test_nothing_measured_gives_nothing() -> None:
     view = truth(np.full((HEIGHT, WIDTH), 2.0))
     calibration = Calibration()
     blind = Keyframe(view.name, 0, view.image, CAMERA)
-    calibration.add(gaussians, picture(gaussians), blind, "cpu")
+    calibration.add(gaussians, picture(gaussians), blind, ("cpu", "cpu"))
     assert calibration.bins() == []
     assert calibration.json() is None
 

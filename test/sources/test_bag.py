@@ -163,6 +163,27 @@ def test_without_any_pose_frames_come_unposed_with_one_warning(
     assert report.warnings == ["frames without a pose: no transform map -> camera; frames seen: none"]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("skip", "posed"),
+    [
+        ((), True),
+        (("/tf",), True),  # odometry is left
+        (("/odom",), True),
+        (("/tf", "/odom"), False),  # base_link -> camera, as drivers publish it, places nothing
+        (("/tf", "/tf_static", "/odom"), False),
+        (("/tf_static",), False),  # nothing joins base_link and the camera
+    ],
+)
+def test_a_recording_says_whether_anything_places_the_camera(
+    bags: "Bags", recording: SimpleNamespace, kind: str, skip: tuple[str, ...], posed: bool
+) -> None:
+    path = bags.write(kind, recording.entries(bags.messages(kind), skip=skip))
+    with open_source(path, SourceConfig()) as source:
+        assert source.posed == posed
+        assert [frame.posed for frame in source.frames()] == [posed] * 4
+
+
 def test_a_gap_in_the_poses_is_not_interpolated(bags: "Bags", recording: SimpleNamespace) -> None:
     path = bags.write("mcap", recording.entries(bags.messages("mcap")))
     frames, report = read(path, max_pose_gap=0.05)

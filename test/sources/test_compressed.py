@@ -77,6 +77,15 @@ def test_rvl_of_any_bytes_gives_an_image_or_one_line(
             assert "\n" not in str(err)
 
 
+def test_rvl_that_counts_below_zero_is_damaged() -> None:
+    nibbles = [0] + [8] * 20 + [15, 7, 0]  # no zeros, then so many digits that the sign is reached
+    octets = bytes(16 * high + low for high, low in zip(nibbles[::2], nibbles[1::2], strict=True))
+    words = b"".join(octets[at : at + 4][::-1] for at in range(0, len(octets), 4))
+    data = np.array([4, 3], "<i4").tobytes() + words
+    with pytest.raises(DamagedImageError, match="breaks after 0 of 12"):
+        decode_rvl(np.frombuffer(data, np.uint8))
+
+
 @pytest.mark.parametrize("format_", ["png", "rgb8; png compressed bgr8", "bgra8; png compressed bgra8"])
 def test_png_is_exact(format_: str) -> None:
     np.testing.assert_array_equal(

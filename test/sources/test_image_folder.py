@@ -116,6 +116,7 @@ def test_which_photos_become_keyframes(tmp_path: Path) -> None:
     assert names(count=4) == ["0", "3", "6", "9"]
     assert [k.name for k in select_unposed(frames(tmp_path), 30, 4)] == ["0", "3", "6", "9"]
     assert select_unposed(frames(tmp_path), 30, 64)[0].camera.width == 30
+    assert [k.name for k in select_unposed(iter(frames(tmp_path)), 30, 2)] == ["0", "9"]  # 8 held at most
     for wrong in ({"views": [10]}, {"count": 11}):
         with pytest.raises(ConfigError, match="10 photos"):
             names(**wrong)

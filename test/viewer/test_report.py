@@ -39,9 +39,9 @@ def scene(count: int, views: int) -> Reconstruction:
     camera = Camera(np.array([[40.0, 0, 23.5], [0, 40.0, 17.5], [0, 0, 1]]), np.eye(4), 48, 36)
     image = np.full((36, 48, 3), 128, np.uint8)
     keyframes = tuple(Keyframe(f"{i:04d}", 0, image, camera) for i in range(views))
-    return Reconstruction(
-        gaussians, cloud, keyframes, True, report={"seconds": {"geometry": 1.25, "splatting": 2.5}}
-    )
+    seconds = {"geometry": 1.25, "splatting": 2.5}
+    report = {"seconds": seconds, "geometry": "rgbd", "geometry_reason": "3 of 3 keyframes have depth"}
+    return Reconstruction(gaussians, cloud, keyframes, True, report=report)
 
 
 def test_the_page_states_the_figures_and_needs_no_other_file(tmp_path: Path) -> None:
@@ -54,6 +54,7 @@ def test_the_page_states_the_figures_and_needs_no_other_file(tmp_path: Path) -> 
         "<td>150</td>",
         "<td>1.25</td>",
         "<td>3.75</td>",
+        "<td>3 of 3 keyframes have depth</td>",
     ):
         assert figure in text
     assert "splatting: {steps: 7}" in text
