@@ -18,9 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from ingest import SPEED, Camera, Probe, Walk
-from numpy.typing import NDArray
+from ingest import SPEED, Camera, Probe, Walk, slope
 from ros_alone import keep_alone
 
 from reconx_ros.machine import describe_machine
@@ -28,6 +26,9 @@ from reconx_ros.machine import describe_machine
 WIDTH, HEIGHT, RATE_HZ = 320, 240, 5.0
 SAMPLE_EVERY = 10.0
 """Seconds of the robot's time between two samples."""
+
+KEPT = 60
+"""Samples in the file, about."""
 
 MEMORIES = ("memory_mb", "worker_memory_mb")
 
@@ -86,15 +87,6 @@ def size_of(folder: Path) -> float:
     return int((done.stdout or "0").split()[0]) / 1024
 
 
-def slope(samples: list[dict[str, float]], name: str, after: float) -> dict[str, float]:
-    """Return a straight line's growth an hour, with its standard error, of the samples after a time."""
-    kept = [each for each in samples if each["seconds"] >= after]
-    hours: NDArray[np.float64] = np.array([each["seconds"] for each in kept]) / 3600
-    values = np.array([each[name] for each in kept])
-    (growth, _), covariance = np.polyfit(hours, values, 1, cov=True)
-    return {"an_hour": round(float(growth), 2), "error": round(float(covariance[0, 0] ** 0.5), 2)}
-
-
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run camera and node, and return every figure."""
     keep_alone()
@@ -117,7 +109,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         code = node.wait(300)
         probe = json.loads(report.read_text())
     known = 2 / 3 * options.seconds
-    samples = samples[::6]
+    samples = samples[:: max(1, len(samples) // KEPT)]
     return {
         "machine": describe_machine(),
         "robot_seconds": options.seconds,
@@ -130,7 +122,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "growth_after_s": known,
         "growth": {name: slope(samples, name, known) for name in (*MEMORIES, "gaussians", "disk_mb")},
         "exit_code": code,
-        "last": samples[-1],
+        "last": samples[-1] if samples else None,
         "samples": [{name: round(value, 1) for name, value in each.items()} for each in samples],
     }
 

@@ -1,10 +1,10 @@
 """Feed 640x480 colour and depth at 30 Hz into the real node while it reconstructs, and measure.
 
-    python benchmarks/ingest.py [--seconds 60] [--json FILE]
+    python benchmarks/ingest.py [--seconds 600] [--json FILE]
 
 Three processes: a camera (rgb8 and 16UC1 over Fast DDS), the node as a user runs it (with its
 worker), and this one, which listens to ``~/status``. The node's image callbacks are timed from
-within; nothing else about it is changed.
+within; nothing else about it is changed. Slopes of memory are those of the second half.
 """
 # ruff: noqa: PLC0415  each of the three processes imports what it needs, no more
 
@@ -23,9 +23,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from ros_alone import ROOT, keep_alone
 
 sys.path.insert(0, str(ROOT))
+
+from reconx_ros.machine import describe_machine
 
 RATE_HZ = 30.0
 SPEED = 0.3
@@ -179,8 +182,22 @@ def milliseconds(seconds: list[float]) -> dict[str, float]:
     }
 
 
+def slope(samples: list[dict[str, float]], name: str, after: float) -> dict[str, float] | None:
+    """Return a straight line's growth an hour, with its standard error, of the samples after a time.
+
+    ``None`` where there are too few to tell.
+    """
+    kept = [each for each in samples if each["seconds"] >= after]
+    if len(kept) < 5:
+        return None
+    hours: NDArray[np.float64] = np.array([each["seconds"] for each in kept]) / 3600
+    values = np.array([each[name] for each in kept])
+    (growth, _), covariance = np.polyfit(hours, values, 1, cov=True)
+    return {"an_hour": round(float(growth), 2), "error": round(float(covariance[0, 0] ** 0.5), 2)}
+
+
 def watch(camera: "subprocess.Popen[bytes]") -> dict[str, Any]:
-    """Follow ``~/status`` until the camera ends; return what the last one says."""
+    """Follow ``~/status`` until the camera ends; return what the last one says, and what has grown."""
     import rclpy
     from reconx_msgs.msg import MapStatus
 
@@ -190,13 +207,15 @@ def watch(camera: "subprocess.Popen[bytes]") -> dict[str, Any]:
     node = rclpy.create_node("watcher")
     statuses: list[Any] = []
     node.create_subscription(MapStatus, "/reconx/status", statuses.append, reliable())
-    told, end = time.monotonic(), float("inf")
+    begun = told = time.monotonic()
+    end, samples = float("inf"), list[dict[str, float]]()
     while time.monotonic() < end:
         rclpy.spin_once(node, timeout_sec=0.2)
         if end == float("inf") and camera.poll() is not None:
             end = time.monotonic() + 1.5
         if statuses and time.monotonic() - told > 5:
             told, now = time.monotonic(), statuses[-1]
+            samples.append({"seconds": told - begun, **memory_of(now)})
             print(f"  {now.frames_received} images, {now.keyframes} keyframes, {now.gaussians} Gaussians")
     last = statuses[-1]
     return {
@@ -205,8 +224,17 @@ def watch(camera: "subprocess.Popen[bytes]") -> dict[str, Any]:
         "gaussians": last.gaussians,
         "maps_published": last.map_version,
         "dropped": dict(zip(last.drop_reasons, list(last.drop_counts), strict=True)),
-        "memory_mb": last.memory_bytes / 2**20,
-        "worker_memory_mb": last.worker_memory_bytes / 2**20,
+        **memory_of(last),
+        "growth": {name: slope(samples, name, (told - begun) / 2) for name in memory_of(last)},
+        "worker_restarts": last.worker_restarts,
+    }
+
+
+def memory_of(status: Any) -> dict[str, float]:  # noqa: ANN401  (a message)
+    """Return the MiB that both processes hold."""
+    return {
+        "memory_mb": status.memory_bytes / 2**20,
+        "worker_memory_mb": status.worker_memory_bytes / 2**20,
     }
 
 
@@ -222,7 +250,12 @@ def measure(seconds: float) -> dict[str, Any]:
         node.send_signal(signal.SIGINT)
         node.wait(180)
         figures |= json.loads(report.read_text())
-    return {"seconds": seconds, "published": round(seconds * RATE_HZ), **figures}
+    return {
+        "machine": describe_machine(),
+        "seconds": seconds,
+        "published": round(seconds * RATE_HZ),
+        **figures,
+    }
 
 
 def show(figures: dict[str, Any]) -> None:
@@ -233,6 +266,8 @@ def show(figures: dict[str, Any]) -> None:
         ms = figures[name]
         line = f"median {ms['median']:.2f} ms, p99 {ms['p99']:.2f} ms, worst {ms['worst']:.1f} ms"
         print(f"{what}: {line}")
+    for name, growth in figures["growth"].items():
+        print(f"{name}: " + (f"{growth['an_hour']:+g} MB an hour" if growth else "too short to tell"))
     dropped = ", ".join(f"{reason} {count}" for reason, count in figures["dropped"].items())
     print(f"dropped by reason: {dropped or 'none'}")
     print(f"map: {figures['keyframes']} keyframes, {figures['gaussians']} Gaussians")
@@ -243,7 +278,7 @@ def show(figures: dict[str, Any]) -> None:
 def main() -> int:
     """Measure, or play one of the other parts."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--camera", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--probe", type=Path, help=argparse.SUPPRESS)

@@ -97,8 +97,8 @@ def training_target(camera: Camera) -> Target:
     rng, size = np.random.default_rng(0), (camera.height, camera.width)
     image, weight = rng.random((*size, 3), np.float32), np.ones(size, np.float32)
     depth = torch.from_numpy(rng.uniform(1, 9, size).astype(np.float32))
-    statistics_, work = loss_kernels.target_statistics(image, weight), loss_kernels.Workspace(*size)
-    return Target(torch.from_numpy(image), torch.from_numpy(weight), depth, statistics_, work)
+    work = loss_kernels.Workspace(*size)
+    return Target(torch.from_numpy(image), torch.from_numpy(weight), depth, work)
 
 
 def stages(gaussians: GaussianMap, camera: Camera, repeats: int) -> tuple[Times, dict[str, float]]:

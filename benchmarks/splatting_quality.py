@@ -15,7 +15,7 @@ deviations (of the whole turn and shift) and makes all focal lengths wrong by th
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ import numpy as np
 import torch
 import yaml
 
+from reconx_ros.camera import Camera
 from reconx_ros.config import ReconxConfig, load_config
 from reconx_ros.evaluation.baselines import PointsBaseline
 from reconx_ros.evaluation.coverage import covered_pixels
 from reconx_ros.evaluation.hold_out import parse_hold_out
-from reconx_ros.evaluation.metrics import Mask, colour_corrected, psnr, ssim
+from reconx_ros.evaluation.metrics import Image, Mask, colour_corrected, psnr, ssim
 from reconx_ros.evaluation.split import Split, read_split
 from reconx_ros.geometry.choose import choose_geometry, without_unused_depth
 from reconx_ros.geometry.fusion import fuse
@@ -37,6 +38,7 @@ from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.reduce import reduce
 from reconx_ros.machine import processor_name
 from reconx_ros.progress import Silent
+from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.grow import grown
 from reconx_ros.splatting.initialise import initialise
 from reconx_ros.splatting.optimise import GaussianOptimiser
@@ -59,7 +61,7 @@ class Case:
 
 PLAIN: dict[str, Any] = {
     "dropout": 0, "gradient_weight": 0, "pseudo_views": 0, "guess_stride": 0, "depth_weight": 0,
-    "coverage_weight": 0, "exposure": False, "sh_interval": 1000,
+    "coverage_weight": 0, "exposure": False, "sh_interval": 1000, "outliers": 0,
     "initial": {"thickness": 1.0, "opacity": 0.1},
     "limits": {"max_growth": 1e6, "max_anisotropy": 1e6, "max_scale": 1e3},
     "rates": {
@@ -119,22 +121,34 @@ def prepare(
     return Case(f"{source.name} {inputs}", split, estimate, cloud, covered)
 
 
-def run(case: Case, config: ReconxConfig) -> dict[str, float]:
-    """Optimise from the case's cloud and return the mean figures over its held-out views."""
+def run(
+    case: Case,
+    config: ReconxConfig,
+    shown: list[Image] | None = None,
+    optimiser_class: type[GaussianOptimiser] = GaussianOptimiser,
+    draw: Callable[[GaussianMap, Camera], tuple[Image, Image, Image]] = render_view,
+) -> dict[str, float]:
+    """Optimise from the case's cloud; return the mean figures over its held-out views.
+
+    Their pictures are added to ``shown``.
+    """
     began = time.perf_counter()
     start = initialise(case.cloud, config.splatting)
     start = grown(start, case.estimate, config.splatting)
-    optimiser = GaussianOptimiser(start, config.splatting, config.device)
+    optimiser = optimiser_class(start, config.splatting, config.device)
     pseudo = reprojected_views(case.estimate, config.splatting)
     optimiser.add_views([*observed_views(case.estimate), *pseudo])
+    optimiser.prune()  # as the pipeline does
     optimiser.run()
     optimiser.prune()
     seconds = time.perf_counter() - began
     gaussians, appearance = optimiser.gaussians(evidence_views=0), optimiser.appearance()
     rows = []
     for view, covered in zip(case.split.held_out, case.covered, strict=True):
-        image, _, alpha = render_view(gaussians, view.camera, config.splatting.rasterizer)
+        image, _, alpha = draw(gaussians, view.camera)
         picture = appearance.develop(image, alpha, view.camera)
+        if shown is not None:
+            shown.append(picture)
         truth = view.image.astype(np.float32) / np.float32(255)
         bare = np.clip(image + (1 - alpha[..., None]) * appearance.background, 0, 1).astype(np.float32)
         rows.append(

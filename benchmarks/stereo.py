@@ -1,22 +1,26 @@
 """Plane-sweep stereo against a depth camera, beside OpenCV's SGBM.
 
-    python benchmarks/stereo.py BAG [--json FILE] [--plot FILE] [--fit] [--growth]
+    python benchmarks/stereo.py BAG [--json FILE] [--plot FILE] [--fit] [--growth] [--scene NAME]
 
 Depth comes from colour and poses alone; the bag's sensor depth is truth. Frames are evenly spaced over
 the recording. ``equal`` is our most confident points, as many as SGBM finds. SGBM gets the same grey
 images, depth range and refined poses, and of each view's neighbours the one with which it finds most.
 ``reliability`` compares the confidence c of all matches, also of those that are left out, with the share
 that lies within 5 percent, in tenths of c; ``gap`` is their mean difference (the expected calibration
-error). ``--fit`` fits the weights of c in ``geometry/stereo/evidence.py`` to other selections of frames of
-the same bag.
-``--growth`` measures seconds and peak memory for 2 to 32 keyframes instead, each in a process of its own.
-FILE keeps what it holds of the other measurements.
+error). ``fused`` is the same of the points of the fused cloud: right is one that more depth images show
+where it is than see through it.
+``--fit`` fits the weights of c in ``geometry/stereo/evidence.py`` to other selections of frames of the same
+bag. ``--growth`` measures seconds and peak memory for 2 to 32 keyframes instead, each in a process of its
+own. ``--selections 24x320`` measures other numbers of keyframes and widths, ``--scene NAME`` keeps the
+figures under ``scenes``; ``reconx simulate`` makes bags with exact depth. FILE keeps what it holds of the
+other measurements.
 """
 
 import argparse
 import json
 import multiprocessing
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sgbm import sgbm_depth
 
-from reconx_ros.geometry.agreement import CONTRADICTS, MeasuredView, judge
+from reconx_ros.geometry.agreement import AGREES, CONTRADICTS, HIDDEN, MeasuredView, judge
 from reconx_ros.geometry.config import FusionConfig, PlaneSweepConfig
-from reconx_ros.geometry.fusion import CloudFusion
+from reconx_ros.geometry.fusion import CloudFusion, fuse
 from reconx_ros.geometry.protocol import GeometryEstimate
 from reconx_ros.geometry.stereo.evidence import LEAST_MARGIN, RIGHT, WEIGHTS, gather
 from reconx_ros.geometry.stereo.room import PlaneSweepGeometry
@@ -95,6 +99,7 @@ def compare(frames: list[Keyframe], count: int, width: int) -> tuple[Row, Floats
         "sgbm": figures(theirs, pixels),
         "equal": figures(best[:, 0], pixels),
         "free_space": free_space(estimate, truth),
+        "fused": reliability(fused(estimate, truth)),
     }
     return row, matched(truth, PlaneSweepConfig(least_probability=0))[1]
 
@@ -129,6 +134,19 @@ def free_space(estimate: GeometryEstimate, truth: list[Keyframe]) -> Row:
         fusion.carve(keyframe, pointmap)
     after = seen_through(fusion, estimate, truth)
     return {"merged": before, "carved": after}
+
+
+def fused(estimate: GeometryEstimate, truth: list[Keyframe]) -> Floats:
+    """Return error (0 right, 1 wrong) and C [N, 2] of the fused points that a depth image can judge."""
+    cloud = fuse(estimate, FusionConfig())
+    exact, counts = np.zeros(len(cloud), np.float32), np.zeros((4, len(cloud)), int)
+    for keyframe, view in zip(estimate.keyframes, truth, strict=True):
+        measured = MeasuredView.of(keyframe.camera, view.depth, np.zeros_like(view.depth))
+        verdict = judge(cloud.points, exact, measured, RIGHT)
+        for kind in (AGREES, CONTRADICTS, HIDDEN):
+            counts[kind] += verdict == kind
+    wrong = counts[AGREES] <= counts[CONTRADICTS]
+    return np.stack([wrong, cloud.confidence], axis=-1)[counts.any(axis=0)].astype(np.float64)
 
 
 def seen_through(fusion: CloudFusion, estimate: GeometryEstimate, truth: list[Keyframe]) -> Row:
@@ -257,10 +275,12 @@ def growth(bag: Path) -> list[Row]:
     return rows
 
 
-def accuracy(frames: list[Keyframe], picture: Path | None) -> Row:
+def accuracy(
+    frames: list[Keyframe], selections: Sequence[tuple[int, int]], picture: Path | None
+) -> dict[str, Any]:
     """Measure every selection of frames; draw the reliability curves."""
     rows, curves = [], {}
-    for count, width in MEASURED:
+    for count, width in selections:
         row, samples = compare(frames, count, width)
         rows.append(row)
         curves[f"{count} x {width}"] = reliability(samples)
@@ -268,6 +288,12 @@ def accuracy(frames: list[Keyframe], picture: Path | None) -> Row:
     if picture:
         plot(curves, picture)
     return {"depth": rows, "reliability": curves}
+
+
+def asked(selections: str) -> list[tuple[int, int]]:
+    """Read ``8x320,16x640``."""
+    pairs = [pair.split("x") for pair in selections.split(",") if pair]
+    return [(int(count), int(width)) for count, width in pairs]
 
 
 def main() -> None:
@@ -279,6 +305,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--plot", type=Path, help="draw the reliability curves to this PNG")
     parser.add_argument("--fit", action="store_true", help="fit the weights of c and stop")
+    parser.add_argument("--selections", default="", help="keyframes x width, as in 8x320,16x320")
+    parser.add_argument("--scene", help="name to keep the figures under")
     parser.add_argument("--growth", action="store_true", help="measure seconds and memory instead")
     arguments = parser.parse_args()
     with open_source(arguments.bag, SourceConfig()) as source:
@@ -289,9 +317,14 @@ def main() -> None:
     if arguments.growth:
         result: Row = {"growth": growth(arguments.bag)}
     else:
-        result = accuracy(frames, arguments.plot)
+        asked = [
+            tuple(map(int, pair.split("x"))) for pair in (arguments.selections or "").split(",") if pair
+        ]
+        result = accuracy(frames, asked or MEASURED, arguments.plot)
     if arguments.json:
         held = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
+        if arguments.scene:
+            result = {"scenes": {**held.get("scenes", {}), arguments.scene: result}}
         content = {**held, "machine": processor_name(), **result}
         arguments.json.write_text(json.dumps(content, indent=1) + "\n")
 

@@ -1,7 +1,7 @@
 r"""What planned trajectories see that no input saw, on procedural scenes and a recording.
 
     python benchmarks/trajectory.py [--bag FOLDER] [--json FILE] [--pictures FOLDER] [--scenes N]
-        [--keyframes 2,4,8] [--frames 16] [--plan 'short: clip=4' --plan ...] [--shares]
+        [--keyframes 2,4,8] [--frames 16] [--plan 'four: clip=4' --plan ...] [--shares]
 
 A plan is a name and settings of ``PlanConfig``. For each, over the frames of its trajectory on a raster 64
 pixels wide, medians over the scenes of

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,66 +123,20 @@ def delays(folder: Path, keyframes: int, link: tuple[float, float] | None) -> di
     """
     import rclpy
     import ros_frames
-    from ros_camera import DrivingCamera
-    from ros_helpers import Process, listen, ros_arguments, spin_until
-    from ros_relay import Relay
-    from sensor_msgs.msg import PointCloud2
-
-    from reconx_ros.ros.qos import reliable
 
     ros_frames.WIDTH, ros_frames.HEIGHT, ros_frames.FOCAL = WIDTH, HEIGHT, FOCAL
-    domain = int(os.environ["ROS_DOMAIN_ID"])
     folder.mkdir()
-    processes, relay, values = [], None, {"output": folder / "map", "min_keyframes": 1, "map_period": 0.5}
-    if link is not None:
-        relay = Relay(domain, domain + 1, link[1], link[0])
-        mbits = 0.9 * link[0] / 1e6
-        values |= {"worker": "offboard", "link_bandwidth": mbits}
-        arguments = ros_arguments([], output=folder / "worker", link_bandwidth=mbits)
-        processes.append(
-            Process(
-                ["reconx_ros.ros.worker_node", *arguments],
-                folder / "worker.log",
-                ROS_DOMAIN_ID=str(domain + 1),
-            )
-        )
-    processes.append(Process(["reconx_ros.ros.node", *ros_arguments([], **values)], folder / "node.log"))
+    processes, relay = start(folder, link)
     node = rclpy.create_node("scene")
-    came: dict[str, dict[int, float]] = {"points": {}, "map_points": {}}
-
-    def note(topic: str, message: Any) -> None:  # noqa: ANN401
-        stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-        came[topic].setdefault(stamp, (time.time_ns() - stamp) / 1e6)
-
-    for topic in came:
-        node.create_subscription(
-            PointCloud2, f"/reconx/{topic}", lambda m, t=topic: note(t, m), reliable(10)
-        )
-    statuses = listen(node, _status_type(), "/reconx/status")
+    clouds = Arrivals(node)
     try:
-        camera = DrivingCamera(node)
-        assert camera.wait(60)
-        spin_until(node, lambda: bool(statuses) and statuses[-1].worker == "idle", 120)
-        camera.shoot(-1.0, 0)  # the first keyframe meets a cold optimiser
-        spin_until(node, lambda: bool(came["map_points"]), 60)
-        first = set(came["points"])
-        for index in range(keyframes):
-            camera.shoot(0.4 * index, index)
-            spin_until(node, lambda: False, 2.5)
-        spin_until(node, lambda: False, 10)
+        first = drive(node, clouds, keyframes)
         for process in processes[::-1]:
             process.interrupt()
     finally:
         for process in processes:
             process.popen.kill()  # does nothing to those that have ended
-    result: dict[str, Any] = {"keyframes": len(came["points"]) - len(first)}
-    for topic, found in came.items():
-        late = [ms for stamp, ms in found.items() if stamp not in first]
-        result[f"{topic}_ms"] = {
-            "median": float(np.median(late)),
-            "worst": float(max(late)),
-            "count": len(late),
-        }
+    result = clouds.figures(first)
     if relay is not None:
         result["bytes_out"], result["bytes_in"] = relay.passed["out"], relay.passed["in"]
         relay.close()
@@ -189,10 +144,77 @@ def delays(folder: Path, keyframes: int, link: tuple[float, float] | None) -> di
     return result
 
 
-def _status_type() -> type:
-    from reconx_msgs.msg import MapStatus
+def start(folder: Path, link: tuple[float, float] | None) -> tuple[list[Any], Any]:
+    """Start the node, and for a link a worker and the relay; return processes and relay."""
+    from ros_helpers import Process, ros_arguments
+    from ros_relay import Relay
 
-    return MapStatus
+    domain = int(os.environ["ROS_DOMAIN_ID"])
+    processes, relay, values = [], None, {"output": folder / "map", "min_keyframes": 1, "map_period": 0.5}
+    if link is not None:
+        relay = Relay(domain, domain + 1, link[1], link[0])
+        mbits = 0.9 * link[0] / 1e6
+        values |= {"worker": "offboard", "link_bandwidth": mbits}
+        arguments = ros_arguments([], output=folder / "worker", link_bandwidth=mbits)
+        there = {"ROS_DOMAIN_ID": str(domain + 1)}
+        command = ["reconx_ros.ros.worker_node", *arguments]
+        processes.append(Process(command, folder / "worker.log", **there))
+    processes.append(Process(["reconx_ros.ros.node", *ros_arguments([], **values)], folder / "node.log"))
+    return processes, relay
+
+
+class Arrivals:
+    """Notes when clouds arrive.
+
+    Attributes:
+        came: by topic, for each stamp the milliseconds until the first cloud with it.
+    """
+
+    def __init__(self, node: Any) -> None:  # noqa: ANN401
+        from sensor_msgs.msg import PointCloud2
+
+        from reconx_ros.ros.qos import reliable
+
+        self.came: dict[str, dict[int, float]] = {"points": {}, "map_points": {}}
+        for topic in self.came:
+            note = partial(self._note, topic)
+            node.create_subscription(PointCloud2, f"/reconx/{topic}", note, reliable(10))
+
+    def figures(self, without: set[int]) -> dict[str, Any]:
+        """Return the delays of all stamps but some."""
+        result: dict[str, Any] = {"keyframes": len(self.came["points"]) - len(without)}
+        for topic, found in self.came.items():
+            late = [ms for stamp, ms in found.items() if stamp not in without]
+            result[f"{topic}_ms"] = {
+                "median": float(np.median(late)),
+                "worst": float(max(late)),
+                "count": len(late),
+            }
+        return result
+
+    def _note(self, topic: str, message: Any) -> None:  # noqa: ANN401
+        stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+        self.came[topic].setdefault(stamp, (time.time_ns() - stamp) / 1e6)
+
+
+def drive(node: Any, clouds: Arrivals, keyframes: int) -> set[int]:  # noqa: ANN401
+    """Take keyframes one after another; return the stamps of those that met a cold optimiser."""
+    from reconx_msgs.msg import MapStatus
+    from ros_camera import DrivingCamera
+    from ros_helpers import listen, spin_until
+
+    statuses = listen(node, MapStatus, "/reconx/status")
+    camera = DrivingCamera(node)
+    assert camera.wait(60)
+    spin_until(node, lambda: bool(statuses) and statuses[-1].worker == "idle", 120)
+    camera.shoot(-1.0, 0)
+    spin_until(node, lambda: bool(clouds.came["map_points"]), 60)
+    first = set(clouds.came["points"])
+    for index in range(keyframes):
+        camera.shoot(0.4 * index, index)
+        spin_until(node, lambda: False, 2.5)
+    spin_until(node, lambda: False, 10)
+    return first
 
 
 def main() -> int:

@@ -28,14 +28,15 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from resume import held
 
 from reconx_ros.diffusion.wan.conditions import Conditions
 from reconx_ros.diffusion.wan.config import WanConfig
-from reconx_ros.diffusion.wan.film import Film
+from reconx_ros.diffusion.wan.film import Film, NotFinite
 from reconx_ros.diffusion.wan.memory import weight_bytes
 from reconx_ros.diffusion.wan.structure_branch import StructureBranch
 from reconx_ros.diffusion.wan.studio import installed
-from reconx_ros.machine import processor_name
+from reconx_ros.machine import processor_name, ran_out_of_memory
 from reconx_ros.structure.encoder import EncoderConfig
 
 STAGES = ("plain", "structure", "guided", "tiled")
@@ -151,19 +152,31 @@ def filmed(
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def begun(file: Path | None, what: dict[str, Any], again: bool) -> dict[str, Any]:
-    """Return what ``file`` already holds of the same run, else a new result."""
+def tried(
+    film: Film, stage: str, frames: int, size: tuple[int, int], device: torch.device
+) -> dict[str, float] | dict[str, str]:
+    """Return the figures of a stage, or why there are none: too little memory, or numbers that ran away."""
     try:
-        held = json.loads(file.read_text()) if file and not again else {}
-    except (OSError, ValueError):
-        held = {}
-    same = {name: held.get(name) for name in what} == what
-    return held if same and "stages" in held else {**what, "stages": {}}
+        return filmed(film, stage, frames, size, device)
+    except NotFinite as err:
+        return {"not_finite": str(err)}
+    except Exception as err:  # cuBLAS and cuDNN have their own way to say it
+        if not ran_out_of_memory(err):
+            raise
+        return {"out_of_memory": str(err).splitlines()[0]}
+
+
+def begun(file: Path | None, what: dict[str, Any], again: bool) -> dict[str, Any]:
+    """Return what ``file`` already holds of the same run, else a new result, with its ``stages``."""
+    result = held(file, what, again)
+    result.setdefault("stages", {})
+    return result
 
 
 def kept(file: Path | None, result: dict[str, Any]) -> None:
     """Write the result so far, aside and then renamed."""
     if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
         aside = file.with_name(file.name + ".part")
         aside.write_text(json.dumps(result, indent=2) + "\n")
         aside.replace(file)
@@ -216,10 +229,7 @@ def main() -> None:
         names = ("transformer_and_attentions_gb", "vae_gb", "branch_gb")
         result["weights"] = {n: round(weight_bytes(p) / GIGA, 3) for n, p in zip(names, parts, strict=True)}
     for stage in wanted:
-        try:
-            result["stages"][stage] = filmed(film, stage, arguments.frames, tuple(arguments.size), device)
-        except torch.OutOfMemoryError as err:
-            result["stages"][stage] = {"out_of_memory": str(err).splitlines()[0]}
+        result["stages"][stage] = tried(film, stage, arguments.frames, tuple(arguments.size), device)
         kept(arguments.json, result)
     print(json.dumps(result, indent=2))
 

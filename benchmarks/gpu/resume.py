@@ -1,0 +1,20 @@
+"""What an earlier call has measured already: a lent GPU may be gone before all of it is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def held(file: Path | None, what: dict[str, Any], again: bool) -> dict[str, Any]:
+    """Return what ``file`` already holds of the same run, else a new result.
+
+    Args:
+        file: JSON that an earlier call wrote, if any.
+        what: says which run it is: device, sizes and counts.
+        again: whether all is to be measured again.
+    """
+    try:
+        old: dict[str, Any] = json.loads(file.read_text()) if file and not again else {}
+    except (OSError, ValueError):
+        old = {}
+    return old if {name: old.get(name) for name in what} == what else {**what}
