@@ -123,13 +123,13 @@ class CandidateJudge:
         try:
             self._judge(candidate)
         except ReconxError as err:
-            self._dropped.add("unusable")
             kind = _DIGITS.sub("#", str(err))  # the same trouble with other numbers is one kind
             self._complain(f"unusable {kind}", f"frame {candidate.name} dropped: {err}")
+            self._dropped.add("unusable")  # last: who sees the count finds the line
         except Exception as err:  # a defect here must not end the thread that all frames go through
-            self._dropped.add("defect")
             what = f"{type(err).__name__}: {err}\n{traceback.format_exc()}"
             self._complain("defect", f"frame {candidate.name} dropped: {what}")
+            self._dropped.add("defect")
         finally:
             self._free.release()
 

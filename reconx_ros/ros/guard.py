@@ -38,13 +38,13 @@ class MessageGuard:
             try:
                 take(message)
             except ReconxError as err:
-                self.dropped.add("bad message")
                 kind = f"{topic} {_DIGITS.sub('#', str(err))}"
                 self._bad.say(kind, f"message on {topic} cannot be used: {err}")
+                self.dropped.add("bad message")  # last: who sees the count finds the line
             except Exception as err:
-                self.dropped.add("defect")
                 what = f"{type(err).__name__}: {err}\n{traceback.format_exc()}"
                 self._defects.say(topic, f"message on {topic} dropped: {what}")
+                self.dropped.add("defect")
 
         return guarded
 

@@ -36,10 +36,12 @@ class Process:
         return self._log.read_text()
 
     def wait_for(self, text: str, timeout: float = 30.0) -> None:
-        """Wait until ``text`` is in the output."""
+        """Wait until ``text`` is in the output, which may come later than what else tells of it."""
         deadline = time.monotonic() + timeout
+        ended = False
         while text not in self.output:
-            assert self.popen.poll() is None, f"ended before '{text}':\n{self.output}"
+            assert not ended, f"ended before '{text}':\n{self.output}"
+            ended = self.popen.poll() is not None  # its last words are looked at once more
             assert time.monotonic() < deadline, f"no '{text}' in {timeout} s:\n{self.output}"
             time.sleep(0.05)
 

@@ -34,7 +34,7 @@ class Scene:
             config_file=self.folder / "settings.yaml",
             min_keyframes=1,
             status_rate=5.0,
-            tf_timeout=1.0,
+            tf_timeout=3.0,
         )
         return Process(["reconx_ros.ros.node", *arguments], self.folder / "node.log")
 

@@ -45,8 +45,8 @@ def test_keyframes_of_both_are_in_the_map_and_a_silent_one_is_named(
     assert all(camera.wait() for camera in cameras.values()), node.output
     ready = spin_until(ros, lambda: bool(statuses) and statuses[-1].worker == "idle", 240)
     assert ready, node.output  # it may compile first
-    assert "front/image: /front/image or /front/image/compressed" in node.output
-    assert "rear/image: /rear/image, " in node.output
+    node.wait_for("front/image: /front/image or /front/image/compressed")
+    node.wait_for("rear/image: /rear/image, ")
 
     def kept(name: str) -> int:
         return len(list((tmp_path / "map" / "journal").glob(f"{name}_*.keyframe")))
@@ -60,9 +60,9 @@ def test_keyframes_of_both_are_in_the_map_and_a_silent_one_is_named(
     assert spin_until(ros, lambda: bool(statuses) and statuses[-1].keyframes == 4, 60), node.output
     assert statuses[-1].frames_received >= 4
     line = "no front/image and front/camera_info and front/depth and rear/image"
-    assert spin_until(ros, lambda: line in node.output, 15), node.output
+    node.wait_for(line)
     assert node.interrupt() == 0
-    assert "4 keyframes saved to" in node.output
+    node.wait_for("4 keyframes saved to")
 
 
 @pytest.mark.parametrize(
@@ -78,5 +78,5 @@ def test_bad_blocks_are_one_line(
 ) -> None:
     node = launch(NODE, *ros_arguments([], output=tmp_path / "map", **parameters))
     assert node.popen.wait(30) == 2
-    assert line in node.output
+    node.wait_for(line)
     assert "Traceback" not in node.output

@@ -65,17 +65,21 @@ def test_both_come_once_a_second_and_tell_everything(
     assert camera.wait(60), node.output
     assert spin_until(ros, lambda: bool(statuses) and statuses[-1].worker == "idle", 240), node.output
     begun, shot = time.monotonic(), 0
-    while time.monotonic() - begun < 8:  # stands still after the second keyframe
-        camera.shoot(0.0 if shot < 10 else 0.4, shot)
+
+    def mapped() -> bool:
+        return statuses[-1].map_version > 0 and statuses[-1].worker == "idle"
+
+    while (seconds := time.monotonic() - begun) < 8 or not mapped():  # no silence, which is a warning
+        assert seconds < 90, node.output
+        camera.shoot(0.0 if shot < 10 else 0.4, shot)  # stands still after the second keyframe
         shot += 1
         spin_until(ros, lambda: time.monotonic() - begun >= shot / HZ, 1)  # noqa: B023
     busy = [s for s in statuses[-6:] if s.image_rate_hz > 0]
     assert len(busy) >= 5
-    assert float(np.median([s.image_rate_hz for s in busy])) == pytest.approx(HZ, rel=0.3)
-    assert float(np.median([s.depth_rate_hz for s in busy])) == pytest.approx(HZ, rel=0.3)
-    assert spin_until(ros, lambda: statuses[-1].map_version > 0 and statuses[-1].worker == "idle", 60)
-
-    assert set(stamps(arrays)) <= set(stamps(statuses)) | {stamps(arrays)[-1]}  # of one look each
+    assert float(np.median([s.image_rate_hz for s in busy])) == pytest.approx(HZ, rel=0.4)
+    assert float(np.median([s.depth_rate_hz for s in busy])) == pytest.approx(HZ, rel=0.4)
+    both = [stamp for stamp in stamps(arrays)[:-1] if stamp >= stamps(statuses)[0]]
+    assert set(both) <= set(stamps(statuses))  # of one look each
     assert np.median(np.diff(stamps(statuses))) == pytest.approx(1.0, abs=0.2)
     (entry,) = arrays[-1].status
     told = {pair.key: pair.value for pair in entry.values}

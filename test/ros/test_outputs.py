@@ -44,7 +44,7 @@ class Latch:
         self.path: list[Path] = listen(node, Path, "/maker/keyframes", late=True)
         self.grid: list[OccupancyGrid] = listen(node, OccupancyGrid, "/maker/occupancy_grid", late=True)
         everything = [*self.clouds.values(), self.path, self.grid]
-        assert spin_until(node, lambda: all(everything), 20)
+        assert spin_until(node, lambda: all(everything))
         spin_until(node, lambda: False, 0.2)
 
     @property

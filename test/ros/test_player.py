@@ -36,7 +36,7 @@ def test_what_arrives_is_what_was_recorded(
     ros.create_subscription(TFMessage, "/tf_static", statics.append, latched(100))
     assert spin_until(ros, lambda: player.popen.poll() is not None, 30)
     assert len(statics) == 1
-    spin_until(ros, lambda: len(images) == 80, 10)
+    spin_until(ros, lambda: len(images) == 80)
     assert (len(infos), len(images)) == (80, 80)
     assert clocks == sorted(clocks)
     assert clocks[0] == 1_600_000_000
@@ -46,14 +46,14 @@ def test_what_arrives_is_what_was_recorded(
     recording.close()
     # The middleware pads messages to four bytes.
     assert [i[: len(r)] for i, r in zip(images, recorded, strict=True)] == recorded
-    assert "481 messages: done" in player.output
+    player.wait_for("481 messages: done")
 
 
 def test_what_is_no_recording_is_one_line(launch: Callable[..., Process], tmp_path: Path) -> None:
     (tmp_path / "empty.mcap").write_bytes(b"")
     player = launch(PLAYER, str(tmp_path / "empty.mcap"))
     assert player.popen.wait(30) == 2
-    assert "empty.mcap" in player.output
+    player.wait_for("empty.mcap")
     assert "Traceback" not in player.output
 
 
@@ -62,8 +62,8 @@ def test_it_stops_at_once_and_quietly(
     ros: Node, launch: Callable[..., Process], small_bag: Path, number: signal.Signals
 ) -> None:
     player = launch(PLAYER, str(small_bag), "--rate", "0.01", "--clock")
-    assert spin_until(ros, lambda: ros.count_publishers("/clock") == 1, 20), player.output
+    assert spin_until(ros, lambda: ros.count_publishers("/clock") == 1), player.output
     player.popen.send_signal(number)
     assert player.popen.wait(30) == 0
-    assert "stopped" in player.output
+    player.wait_for("stopped")
     assert "Traceback" not in player.output
