@@ -66,7 +66,7 @@ class Robot:
         self.until(lambda: self.worker.link == "connected")
 
     def until(self, done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not done():
             assert time.monotonic() < deadline, (self.far.commands, self.replies)
             time.sleep(0.01)

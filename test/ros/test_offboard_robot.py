@@ -37,10 +37,14 @@ class Robot:
     def hear(self, worker: str, session: str) -> bool:
         return self.worker._hear(LinkState(worker=worker, session=session))
 
-    def meet(self, worker: str = "one") -> None:
-        """Be heard by a worker that serves us from now on."""
-        assert self.hear(worker, "")
-        assert self.hear(worker, self.worker.end.session)
+    def meet(self) -> None:
+        """Be heard by a worker that serves us from now on, and then be silent: nothing is sent."""
+        assert self.hear("one", "")
+        assert self.hear("one", self.worker.end.session)
+
+    def connect(self) -> None:
+        """Meet a worker that goes on talking."""
+        self.meet()
         self.worker.end._last_heard = time.monotonic()
 
     def close(self) -> None:
@@ -57,7 +61,7 @@ def robot(context: None, tmp_path: Path) -> Iterator[Robot]:
 
 def test_a_robot_whose_worker_serves_another_says_so_once_and_is_not_connected(robot: Robot) -> None:
     assert robot.hear("one", "of an earlier robot")  # it may become ours
-    robot.meet()
+    robot.connect()
     said = len(robot.log)
     assert not robot.hear("one", "of a later robot")
     assert not robot.hear("one", "of a later robot")
@@ -68,7 +72,7 @@ def test_a_robot_whose_worker_serves_another_says_so_once_and_is_not_connected(r
 def test_a_request_is_given_up_when_the_link_stays_broken(
     robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    robot.meet()
+    robot.connect()
     robot.worker.send(Save(4, Path("map")))
     assert not [reply for reply in robot.replies if isinstance(reply, Answer)]
     robot.worker.end._last_heard = -float("inf")
@@ -94,7 +98,6 @@ def test_what_cannot_be_packed_is_answered_and_the_next_goes(
 
     monkeypatch.setattr(offboard, "command_message", fail)
     robot.meet()
-    robot.worker.end._last_heard = -float("inf")  # so that its thread pulls nothing
     for number in range(3):  # what brings the worker up to date
         assert robot.worker._pull(number) is not None
     robot.worker._outbox.put(Save(4, Path("map")))
@@ -109,7 +112,6 @@ def test_without_a_journal_what_had_to_leave_memory_is_named(context: None) -> N
     robot = Robot(None)
     try:
         robot.meet()
-        robot.worker.end._last_heard = -float("inf")
         for number in range(3):
             assert robot.worker._pull(number) is not None
         for index in range(4):
