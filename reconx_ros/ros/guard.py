@@ -11,7 +11,7 @@ from reconx_ros.errors import ReconxError, SourceError
 from reconx_ros.ros.complaints import Complaints
 from reconx_ros.ros.drop_counter import DropCounter
 
-_DIGITS = re.compile(r"\d+")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 class MessageGuard:
@@ -38,7 +38,7 @@ class MessageGuard:
             try:
                 take(message)
             except ReconxError as err:
-                kind = f"{topic} {_DIGITS.sub('#', str(err))}"
+                kind = f"{topic} {_NUMBER.sub('#', str(err))}"
                 self._bad.say(kind, f"message on {topic} cannot be used: {err}")
                 self.dropped.add("bad message")  # last: who sees the count finds the line
             except Exception as err:

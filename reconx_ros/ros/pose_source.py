@@ -156,7 +156,7 @@ class LivePoses(TransformMessages):
             return None
 
     def add_odometry(self, message: Any) -> str:  # noqa: ANN401
-        """Add a ``nav_msgs/Odometry``; its covariance is kept beside. Return its pose where it is none."""
+        """Add a ``nav_msgs/Odometry`` and keep its covariance; return a line where it is not used."""
         if refused := super().add_odometry(message):
             return refused
         values = np.asarray(message.pose.covariance, np.float64).reshape(6, 6)

@@ -15,7 +15,8 @@ from rclpy.time import Time
 from reconx_ros.ros.messages import time_message
 from reconx_ros.sources.frame_graph import FrameGraph, Reason, Track, TransformError, bare
 from reconx_ros.sources.rigid import matrix_from_pose
-from reconx_ros.sources.transforms import Transforms, TransformTree, usable
+from reconx_ros.sources.transform_checks import checked
+from reconx_ros.sources.transforms import Transforms, TransformTree
 
 Array = NDArray[np.float64]
 
@@ -57,27 +58,29 @@ class Tf2Transforms:
 
     def add(
         self, parent: str, child: str, stamp_ns: int, translation: Array, quaternion_xyzw: Array
-    ) -> bool:
-        """Add parent_from_child at a stamp; return false where its numbers are no rotation."""
+    ) -> str:
+        """Add parent_from_child at a stamp; return why it is not used; see ``Transforms``."""
         return self._insert(parent, child, stamp_ns, translation, quaternion_xyzw, static=False)
 
-    def add_static(self, parent: str, child: str, translation: Array, quaternion_xyzw: Array) -> bool:
+    def add_static(self, parent: str, child: str, translation: Array, quaternion_xyzw: Array) -> str:
         """Add parent_from_child for all time; the last one given counts."""
         return self._insert(parent, child, 0, translation, quaternion_xyzw, static=True)
 
     def _insert(
         self, parent: str, child: str, stamp_ns: int, translation: Array, quaternion: Array, static: bool
-    ) -> bool:
-        pose = usable(translation, quaternion)
+    ) -> str:
         parent, child = bare(parent), bare(child)
-        if pose is None or parent == child or not (parent and child):
-            return False
+        pose = checked(parent, child, translation, quaternion)
+        if isinstance(pose, str):
+            return pose
         message = _stamped(parent, child, stamp_ns, *pose)
         with self._lock:
+            if loop := self._graph.loop(parent, child):
+                return loop
             self._note(parent, child, stamp_ns, static)
             add = self._buffer.set_transform_static if static else self._buffer.set_transform
             add(message, "reconx")
-        return True
+        return ""
 
     def _note(self, parent: str, child: str, stamp_ns: int, static: bool) -> None:
         edge = self._graph.edges.get(child)

@@ -88,6 +88,8 @@ Edge = TypeVar("Edge", bound=Track)
 class FrameGraph(Generic[Edge]):
     """Frames joined to their parents; each child has one, as in tf2. Not safe for threads by itself.
 
+    There are no loops, as long as nothing is joined of which ``loop`` says that it closes one.
+
     Attributes:
         edges: by child.
     """
@@ -100,11 +102,19 @@ class FrameGraph(Generic[Edge]):
         return set(self.edges) | {edge.parent for edge in self.edges.values()}
 
     def path(self, frame: str) -> list[str]:
-        """Return ``frame`` and its ancestors; a loop ends where it closes."""
+        """Return ``frame`` and its ancestors."""
         path = [frame]
-        while (edge := self.edges.get(path[-1])) is not None and edge.parent not in path:
+        while (edge := self.edges.get(path[-1])) is not None:
             path.append(edge.parent)
         return path
+
+    def loop(self, parent: str, child: str) -> str:
+        """Return a line where joining the two would close a loop: ``child`` is above ``parent`` already."""
+        path = self.path(parent)
+        if child not in path:
+            return ""
+        there = " -> ".join(reversed(path[: path.index(child) + 1]))
+        return f"transform {parent} -> {child} closes a loop: {there} is there already"
 
     def branches(self, target: str, source: str) -> tuple[list[str], list[str]]:
         """Return ``target`` and ``source`` with their ancestors, each up to below where they meet.

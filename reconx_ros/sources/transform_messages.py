@@ -47,31 +47,31 @@ class TransformMessages:
         self._odom_frame, self._base_frame = odom_frame, base_frame
 
     def add_transforms(self, message: Any, static: bool) -> str:  # noqa: ANN401
-        """Add a ``tf2_msgs/TFMessage``; return the first of its transforms that is none, as a line."""
+        """Add a ``tf2_msgs/TFMessage``; return a line about the first transform in it that is not used."""
         refused = ""
         for item in message.transforms:
             parent, child = item.header.frame_id, item.child_frame_id
             pose = _vector(item.transform.translation), _quaternion(item.transform.rotation)
             if static:
-                good = self.tf.add_static(parent, child, *pose)
+                why = self.tf.add_static(parent, child, *pose)
                 self.odometry.add_static(parent, child, *pose)
             else:
-                good = self.tf.add(parent, child, stamp_ns(item.header.stamp), *pose)
-            refused = refused or ("" if good else _shown(parent, child, *pose))
+                why = self.tf.add(parent, child, stamp_ns(item.header.stamp), *pose)
+            refused = refused or why
         return refused
 
     def add_odometry(self, message: Any) -> str:  # noqa: ANN401
         """Add a ``nav_msgs/Odometry``: the pose of its child frame in the frame of its header.
 
-        Return it as a line where it is none.
+        Return a line where it is not used.
         """
         pose, child = message.pose.pose, message.child_frame_id or self._base_frame
         parent = message.header.frame_id or self._odom_frame
         place = _vector(pose.position), _quaternion(pose.orientation)
-        if not self.odometry.add(parent, child, stamp_ns(message.header.stamp), *place):
-            return _shown(parent, child, *place)
-        self.odometry_frame = parent
-        return ""
+        refused = self.odometry.add(parent, child, stamp_ns(message.header.stamp), *place)
+        if not refused:
+            self.odometry_frame = parent
+        return refused
 
 
 def _vector(vector: Any) -> Array:  # noqa: ANN401
@@ -80,12 +80,3 @@ def _vector(vector: Any) -> Array:  # noqa: ANN401
 
 def _quaternion(quaternion: Any) -> Array:  # noqa: ANN401
     return np.array([quaternion.x, quaternion.y, quaternion.z, quaternion.w])
-
-
-def _shown(parent: str, child: str, translation: Array, quaternion_xyzw: Array) -> str:
-    """Return the line that says what is wrong with a transform."""
-    if not (parent and child) or parent == child:
-        return f"transform {parent or repr('')} -> {child or repr('')}: two different frames are needed"
-    vectors = {"translation": translation, "rotation": quaternion_xyzw}
-    numbers = (f"{name} [{', '.join(f'{v:g}' for v in vector)}]" for name, vector in vectors.items())
-    return f"transform {parent} -> {child}: {' and '.join(numbers)} are no pose"

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.sources.frame_graph import FrameGraph, Track, bare
-from reconx_ros.sources.rigid import matrix_from_pose, rigid_inverse, slerp, unit_quaternion
+from reconx_ros.sources.rigid import matrix_from_pose, rigid_inverse, slerp
+from reconx_ros.sources.transform_checks import checked
 
 Array = NDArray[np.float64]
 
@@ -22,11 +23,15 @@ class Transforms(Protocol):
 
     def add(
         self, parent: str, child: str, stamp_ns: int, translation: Array, quaternion_xyzw: Array
-    ) -> bool:
-        """Add parent_from_child at a stamp; return false where its numbers are no rotation."""
+    ) -> str:
+        """Add parent_from_child at a stamp (ns), and return nothing; or return the line why it is not used.
 
-    def add_static(self, parent: str, child: str, translation: Array, quaternion_xyzw: Array) -> bool:
-        """Add parent_from_child for all time; the last one given counts."""
+        It is not where its frames or numbers are none (``checked``), or where it closes a loop: which of
+        the transforms in a loop is wrong nobody knows, so what is there already stays.
+        """
+
+    def add_static(self, parent: str, child: str, translation: Array, quaternion_xyzw: Array) -> str:
+        """Add parent_from_child for all time, as ``add`` does; the last one given counts."""
 
     @property
     def frames(self) -> tuple[str, ...]:
@@ -103,28 +108,30 @@ class TransformTree:
 
     def add(
         self, parent: str, child: str, stamp_ns: int, translation: Array, quaternion_xyzw: Array
-    ) -> bool:
-        """Add parent_from_child at a stamp; return false where its numbers are no rotation."""
+    ) -> str:
+        """Add parent_from_child at a stamp; return why it is not used; see ``Transforms``."""
         return self._insert(parent, child, stamp_ns, translation, quaternion_xyzw, static=False)
 
-    def add_static(self, parent: str, child: str, translation: Array, quaternion_xyzw: Array) -> bool:
+    def add_static(self, parent: str, child: str, translation: Array, quaternion_xyzw: Array) -> str:
         """Add parent_from_child for all time; the last one given counts."""
         return self._insert(parent, child, 0, translation, quaternion_xyzw, static=True)
 
     def _insert(
         self, parent: str, child: str, stamp_ns: int, translation: Array, quaternion: Array, static: bool
-    ) -> bool:
-        pose = usable(translation, quaternion)
+    ) -> str:
         parent, child = bare(parent), bare(child)
-        if pose is None or parent == child or not (parent and child):
-            return False
+        pose = checked(parent, child, translation, quaternion)
+        if isinstance(pose, str):
+            return pose
         with self._lock:
+            if loop := self._graph.loop(parent, child):
+                return loop
             edge = self._graph.edges.get(child)
             if edge is None or edge.parent != parent or edge.static or static:
                 edge = self._graph.edges[child] = _Edge(parent, static)
             edge.insert(stamp_ns, *pose)
             edge.forget_before(edge.stamps[-1] - self._history_ns)
-        return True
+        return ""
 
     @property
     def frames(self) -> tuple[str, ...]:
@@ -165,10 +172,3 @@ class TransformTree:
         for frame in frames:
             total = self._graph.edges[frame].at(frame, stamp_ns, max_gap_ns) @ total
         return total
-
-
-def usable(translation: Array, quaternion_xyzw: Array) -> tuple[Array, Array] | None:
-    """Return a pose with its quaternion of unit length, ``None`` where its numbers are none."""
-    place = np.asarray(translation, dtype=np.float64)
-    unit = unit_quaternion(np.asarray(quaternion_xyzw, dtype=np.float64))
-    return None if unit is None or not np.isfinite(place).all() else (place, unit)

@@ -28,6 +28,7 @@ from reconx_ros.ros.messages import header, path_message
 from reconx_ros.ros.qos import reliable
 
 NAN = float("nan")
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +142,9 @@ FRAMES = {
 
 def said(sender: Sender, value: str, where: str) -> bool:
     """Whether a line names a place and a value, or other numbers: the same trouble is said now and then."""
-    wanted = re.sub(r"\d+", "#", value)
+    wanted = NUMBER.sub("#", value)
     lines = sender.process.output.splitlines()
-    return any(where in line and wanted in re.sub(r"\d+", "#", line) for line in lines)
+    return any(where in line and wanted in NUMBER.sub("#", line) for line in lines)
 
 
 @pytest.mark.parametrize("case", FRAMES)
@@ -166,9 +167,9 @@ def motion(
     return lambda stamp: TFMessage(transforms=[transform(parent, child, stamp, place, turn)])
 
 
-def odometry(stamp: int, w: float = NAN) -> Odometry:
+def odometry(stamp: int, w: float = NAN, x: float = 0.0) -> Odometry:
     message = Odometry(header=header("odom", stamp), child_frame_id="base_link")
-    message.pose.pose.orientation.w = w
+    message.pose.pose.orientation.w, message.pose.pose.position.x = w, x
     return message
 
 
@@ -197,6 +198,31 @@ BARE = {
     "rotation beyond all numbers": ("tf", motion(turn=(1e300, 0, 0, 1e300)), "[1e+300, 0, 0, 1e+300]"),
     "place of no numbers": ("tf", motion(place=(NAN, 1, 2)), "translation [nan, 1, 2]"),
     "transform to nothing": ("tf", motion(child=""), "odom -> ''"),
+    "place beyond the Earth": (
+        "tf",
+        motion(place=(0, 1e12, 0)),
+        "translation [0, 1e+12, 0] goes beyond 1e+08 m",
+    ),
+    "static place beyond the Earth": (
+        "static",
+        motion("base_link", frames.CAMERA, place=(1e12, 0, 0)),
+        f"base_link -> {frames.CAMERA}: translation [1e+12, 0, 0] goes",
+    ),
+    "map below the robot": (
+        "tf",
+        motion("base_link", "map"),
+        "base_link -> map closes a loop: map -> odom -> base_link is there already",
+    ),
+    "loop of two frames": (
+        "tf",
+        motion("base_link", "odom", place=(3, 0, 0)),
+        "base_link -> odom closes a loop: odom -> base_link is",
+    ),
+    "robot fixed to its camera": (
+        "static",
+        motion(frames.CAMERA, "base_link"),
+        f"{frames.CAMERA} -> base_link closes a loop: base_link -> {frames.CAMERA} is",
+    ),
     "transform to itself": ("tf", motion(child="odom"), "odom -> odom"),
     "transform cut on the wire": ("tf", cut(motion(), 60), "60 bytes"),
     "transforms without end": ("tf", lambda _: b"\x00\x01\x00\x00\xff\xff\xff\xff", "8 bytes"),
@@ -206,6 +232,11 @@ BARE = {
         "base_link -> arm: translation [0, 0, 0] and rotation [nan, nan, nan, nan]",
     ),
     "odometry of no numbers": ("odom", odometry, "rotation [0, 0, 0, nan]"),
+    "odometry beyond the Earth": (
+        "odom",
+        lambda stamp: odometry(stamp, 1, -1e12),
+        "translation [-1e+12, 0, 0]",
+    ),
     "odometry cut on the wire": ("odom", cut(odometry, 99), "99 bytes"),
     "path of no numbers": ("trajectory", trajectory, "1 of 2 poses are none; number 1: [nan, 0, 0, "),
     "path cut on the wire": ("trajectory", cut(trajectory, 99), "99 bytes"),

@@ -104,30 +104,71 @@ def test_history_is_kept_and_bounded(make: Make) -> None:
     assert reason_of(transforms, "map", "base", 40.0, 1.0) is Reason.TOO_EARLY
 
 
-def test_a_new_parent_a_static_one_and_a_loop(make: Make) -> None:
+def test_a_new_parent_and_a_static_one(make: Make) -> None:
     transforms = moving(make, 1, 2)
     transforms.add("odom", "base", 3 * SECOND, (7, 0, 0), STRAIGHT)
     assert transforms.lookup("odom", "base", 3 * SECOND)[0, 3] == 7.0
     assert not transforms.connected("map", "base")
     transforms.add_static("map", "base", (9, 0, 0), STRAIGHT)
     assert transforms.lookup("map", "camera", 55 * SECOND)[0, 3] == 9.0
-    transforms.add("camera", "map", SECOND, (0, 0, 0), STRAIGHT)
     assert reason_of(transforms, "other", "map", 1.0, 1.0) is Reason.NOT_CONNECTED
+
+
+@pytest.mark.parametrize(
+    ("parent", "child", "there"),
+    [
+        ("camera", "map", "map -> base -> camera"),
+        ("base", "/map", "map -> base"),
+        ("camera", "base", "base -> camera"),
+    ],
+)
+def test_what_closes_a_loop_is_named_and_not_used(make: Make, parent: str, child: str, there: str) -> None:
+    transforms = moving(make, 1, 2)
+    before = transforms.lookup("map", "camera", SECOND)
+    line = f"transform {parent} -> {child.lstrip('/')} closes a loop: {there} is there already"
+    assert transforms.add(parent, child, SECOND, (5, 0, 0), STRAIGHT) == line
+    assert transforms.add_static(parent, child, (5, 0, 0), STRAIGHT) == line
+    np.testing.assert_array_equal(transforms.lookup("map", "camera", SECOND), before)
+    assert reason_of(transforms, "map", "thing", 1.0, 1.0) is Reason.NOT_CONNECTED
+
+
+def test_the_map_may_have_a_parent_that_is_not_below_it(make: Make) -> None:
+    """``earth -> map`` of REP 105, and robots whose body is the root of all frames."""
+    transforms = moving(make, 1, 2)
+    before = transforms.lookup("map", "camera", SECOND)
+    assert transforms.add_static("earth", "map", (4e6, -5e6, 1e6), TURNED) == ""
+    np.testing.assert_allclose(transforms.lookup("map", "camera", SECOND), before, atol=1e-12)
+    assert transforms.lookup("earth", "map", SECOND)[1, 3] == -5e6
+
+
+def test_a_loop_that_was_forgotten_is_none(make: Make) -> None:
+    transforms = moving(make, 1, 2)
+    transforms.clear(keep_static=True)
+    assert transforms.add("base", "map", SECOND, (5, 0, 0), STRAIGHT) == ""
+    assert transforms.lookup("map", "base", SECOND)[0, 3] == -5.0
 
 
 @pytest.mark.parametrize("bad", [(0, 0, 0, 0), (np.nan, 0, 0, 1), (np.inf, 0, 0, 1)])
 def test_what_is_no_transform_is_refused(make: Make, bad: tuple[float, ...]) -> None:
     transforms = make()
-    assert not transforms.add("map", "base", 1, (0, 0, 0), bad)
-    assert not transforms.add_static("map", "base", (np.nan, 0, 0), STRAIGHT)
-    assert not transforms.add("base", "/base", 1, (0, 0, 0), STRAIGHT)
-    assert not transforms.add("", "base", 1, (0, 0, 0), STRAIGHT)
+    assert "are no pose" in transforms.add("map", "base", 1, (0, 0, 0), bad)
+    assert "[nan, 0, 0]" in transforms.add_static("map", "base", (np.nan, 0, 0), STRAIGHT)
+    assert "two different frames" in transforms.add("base", "/base", 1, (0, 0, 0), STRAIGHT)
+    assert "two different frames" in transforms.add("", "base", 1, (0, 0, 0), STRAIGHT)
     assert transforms.frames == ()
+
+
+def test_a_translation_may_be_as_large_as_the_earth_and_no_larger(make: Make) -> None:
+    transforms = make()
+    assert transforms.add_static("utm", "map", (5e5, 9_999_999.5, 0), STRAIGHT) == ""
+    line = "transform map -> base: translation [0, -1e+12, 3.5] goes beyond 1e+08 m"
+    assert transforms.add("map", "base", 1, (0, -1e12, 3.5), STRAIGHT) == line
+    assert transforms.frames == ("map", "utm")
 
 
 def test_a_quaternion_of_any_length_and_a_name_with_a_slash(make: Make) -> None:
     transforms = make()
-    assert transforms.add_static("/map", "base", (1, 2, 3), tuple(7.0 * q for q in TURNED))
+    assert transforms.add_static("/map", "base", (1, 2, 3), tuple(7.0 * q for q in TURNED)) == ""
     found = transforms.lookup("map", "/base", 1)
     np.testing.assert_allclose(found[:2, 0], [np.sqrt(0.5)] * 2)
 
