@@ -58,7 +58,13 @@ def end_worker(
         line = f"the worker did not answer in {END_S:g} s; {kept}: start again with this output"
         return Answer(number, "failed", line)
     worker.join(10.0)
-    if answer.code == "ok" and answer.left:
-        rest = f"{answer.left} keyframes are not in it and stay in the journal"
-        return replace(answer, message=f"{answer.message}; {rest}: start again with this output")
-    return answer
+    return _with_rest(answer)
+
+
+def _with_rest(answer: Answer) -> Answer:
+    """Return the answer; where only the journal holds some of the keyframes, it says so."""
+    if not answer.left or answer.code not in ("ok", "no_map"):
+        return answer
+    what = answer.message if answer.code == "ok" else "there is no map yet"  # it had only just started
+    rest = f"{answer.left} keyframes are not in it and stay in the journal: start again with this output"
+    return replace(answer, message=f"{what}; {rest}")

@@ -27,6 +27,7 @@ from reconx_ros.ros import ending, openings
 from reconx_ros.ros import node as node_module
 from reconx_ros.ros.folder_lock import FolderLock
 from reconx_ros.ros.link_commands import AddKeyframe, ClearBox
+from reconx_ros.ros.link_replies import Answer
 from reconx_ros.ros.node import ReconxNode
 from reconx_ros.ros.parameters import declare, read
 from reconx_ros.ros.session import Session
@@ -125,6 +126,29 @@ def test_a_worker_that_hangs_is_killed_and_the_folder_free(
     assert not Path(f"/proc/{pid}").exists()
     assert len(list((tmp_path / "map" / "journal").glob("*.keyframe"))) == 1
     FolderLock(tmp_path / "map").release()
+
+
+def test_who_ends_a_worker_that_has_only_just_started_is_told_where_the_keyframes_are(
+    context: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_session(tmp_path)
+    wait(lambda: session.worker.pid is not None)
+    pid = session.worker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)  # it imports
+    session.worker.send(AddKeyframe(keyframe(0), "camera"))
+    monkeypatch.setattr(ending, "CATCH_UP_S", 0.0)
+    answers: list[Answer] = []
+    end = threading.Thread(target=lambda: answers.append(session.finish(True)))
+    end.start()
+    time.sleep(0.5)
+    os.kill(pid, signal.SIGCONT)
+    end.join(60)
+    (answer,) = answers
+    assert answer.code == "no_map"
+    rest = "1 keyframes are not in it and stay in the journal: start again with this output"
+    assert answer.message == f"there is no map yet; {rest}"
+    assert len(list((tmp_path / "map" / "journal").glob("*.keyframe"))) == 1
 
 
 def test_a_disk_that_hangs_is_waited_for_before_others_get_the_folder(
