@@ -47,11 +47,9 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(scene: Scene) -> None:
     before = scene.last.keyframes
     (worker,) = children(scene.process.popen.pid)
     os.kill(worker, signal.SIGKILL)
-    killed = time.monotonic()
     scene.until(lambda: "the worker died (killed by signal 9)" in scene.process.output, 30)
     scene.until(lambda: scene.last.worker_restarts == 1)
     scene.until(lambda: scene.last.worker == "idle" and scene.last.keyframes == before, 60)
-    assert time.monotonic() - killed < 60
     scene.one_more()
 
 

@@ -61,7 +61,7 @@ def test_who_notes_something_small_does_not_wait_for_the_disk(
     goes_on, real = threading.Event(), os.fsync
 
     def hang(handle: int) -> None:
-        assert goes_on.wait(20)
+        assert goes_on.wait(60)
         real(handle)
 
     monkeypatch.setattr(os, "fsync", hang)

@@ -119,7 +119,7 @@ def test_a_worker_that_hangs_is_killed_and_the_folder_free(
     monkeypatch.setattr(ending, "END_S", 1.0)
     began = time.monotonic()
     answer = session.finish(True)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     assert answer.code == "failed"
     assert answer.message.startswith("the worker did not answer in 1 s; 1 keyframes are kept in ")
     assert answers == ["failed"]
@@ -171,7 +171,7 @@ def test_a_disk_that_hangs_is_waited_for_before_others_get_the_folder(
     with pytest.raises(ReconxError, match="is in use"):
         FolderLock(tmp_path / "map")
     goes_on.set()
-    end.join(20.0)
+    end.join(60)
     assert not end.is_alive()
     FolderLock(tmp_path / "map").release()
 

@@ -69,7 +69,7 @@ def test_what_is_seen_while_the_link_is_cut_is_in_the_map_when_it_is_back(pair: 
     assert pair.last.keyframes == 3
     asked = time.monotonic()
     answer = call(pair.node, SaveMap, "/reconx/save_map")
-    assert time.monotonic() - asked < 3
+    assert time.monotonic() - asked < 10
     assert not answer.success
     assert "the link to the worker is broken; 5 keyframes are kept" in answer.message
     pair.relay.cut = False

@@ -111,18 +111,18 @@ def test_nobody_waits_while_a_keyframe_is_written(tmp_path: Path, monkeypatch: p
 
     def hang(handle: int) -> None:
         writing.set()
-        assert goes_on.wait(20)
+        assert goes_on.wait(60)
         real(handle)
 
     monkeypatch.setattr(os, "fsync", hang)
     thread = threading.Thread(target=bench.add, args=(0,))
     thread.start()
-    assert writing.wait(20)
+    assert writing.wait(60)
     for command in (Pause(True), Correct((), np.empty((0, 4, 4))), Reset(1), Save(1, tmp_path)):
         bench.worker.send(command)
     assert thread.is_alive()
     goes_on.set()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
     told = [type(command) for command in bench.worker._journal.replay()]
     assert told == [Begin, Reset, Pause, AddKeyframe]  # it came after the reset
@@ -147,7 +147,7 @@ def test_cancel_and_stop_are_not_stuck_behind_keyframes(bench: Bench) -> None:
     answer = bench.next(Answer)
     assert isinstance(answer, Answer)
     assert (answer.request, answer.code) == (6, "ok")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     assert 50 < answer.left < 100
 
 

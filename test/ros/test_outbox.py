@@ -109,6 +109,6 @@ def test_a_thread_that_waits_gets_what_comes_and_the_end() -> None:
     outbox.put(Pause(True))
     assert came.wait(30)
     outbox.put(None)
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()
     assert got == [Pause(True)]

@@ -62,7 +62,7 @@ class Gate:
 
     def __call__(self) -> float:
         self.reached.set()
-        assert self.open.wait(20)
+        assert self.open.wait(60)
         return 0.0
 
 
@@ -81,11 +81,11 @@ def test_a_map_that_is_forgotten_while_it_is_published_is_not_what_stays(
     gate.open.clear()
     publishing = threading.Thread(target=outputs.map, args=(update(), "map"))
     publishing.start()
-    assert gate.reached.wait(20)
+    assert gate.reached.wait(60)
     outputs.forget(1)  # returns although the other thread is not done
     assert publishing.is_alive()
     gate.open.set()
-    publishing.join(20)
+    publishing.join(60)
     outputs.field(FIELD, "map")  # of the map that is forgotten
     assert Latch(ros).empty
     whole = outputs.whole_gaussians()

@@ -108,7 +108,7 @@ def test_covariance_is_asked_for_while_odometry_comes() -> None:
             message.header.stamp = time_message(index)
             poses.add_odometry(message)
         done.set()
-        asker.join(10)
+        asker.join(60)
     finally:
         sys.setswitchinterval(interval)
     assert failed == []

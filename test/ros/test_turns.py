@@ -20,17 +20,17 @@ def test_who_has_the_turn_does_what_was_left_once_and_after_its_own() -> None:
     def work() -> None:
         with turns.take():
             begun.set()
-            assert on.wait(10)
+            assert on.wait(60)
             done.append("own")
 
     thread = threading.Thread(target=work, name="holder")
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     for _ in range(3):
         turns.leave()  # returns while the other has the turn
     assert done == []
     on.set()
-    thread.join(10)
+    thread.join(60)
     assert done == ["own", "holder"]
 
 
