@@ -188,13 +188,18 @@ class _Reading:
         if message.topic in (topics.image, topics.depth):
             self._take_image(message, content)
         elif message.topic in topics.tf or message.topic in topics.tf_static:
-            self._poses.add_transforms(content, static=message.topic in topics.tf_static)
+            self._note(self._poses.add_transforms(content, static=message.topic in topics.tf_static))
         elif message.topic == topics.odom:
-            self._poses.add_odometry(content)
+            self._note(self._poses.add_odometry(content))
         if message.topic == topics.camera_info:
             self._builder.set_colour_info(content)
         if message.topic == topics.depth_camera_info:
             self._builder.set_depth_info(content)
+
+    def _note(self, refused: str) -> None:
+        """Warn of a transform that is not used, whatever its numbers are only once."""
+        if refused:
+            self._warn(refused, once=refused.partition("[")[0])
 
     def _take_image(self, message: RawMessage, content: Any) -> None:  # noqa: ANN401
         stamp = stamp_ns(content.header.stamp) or message.log_ns  # some drivers leave the stamp 0

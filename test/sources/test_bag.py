@@ -184,6 +184,25 @@ def test_a_recording_says_whether_anything_places_the_camera(
         assert [frame.posed for frame in source.frames()] == [posed] * 4
 
 
+def test_transforms_that_cannot_be_are_left_out_with_a_warning_each(
+    bags: "Bags", recording: SimpleNamespace
+) -> None:
+    make = bags.messages("mcap")
+    entries, straight = recording.entries(make), (0, 0, 0, 1)
+    for index in range(3):
+        stamp = recording.start_ns + index * recording.step_ns
+        loop = (stamp, "camera", "map", (1, 2, index), straight)
+        far = (stamp, "odom", "base_link", (0, index, -1e12), straight)
+        entries.append(("/tf", make.tf(loop, far), stamp))
+        entries.append(("/tf", make.tf(far), stamp))
+    frames, report = read(bags.write("mcap", sorted(entries, key=lambda entry: entry[2])))
+    check_frames(frames, recording)
+    assert report.warnings == [
+        "transform camera -> map closes a loop: map -> odom -> base_link -> camera is there already",
+        "transform odom -> base_link: translation [0, 0, -1e+12] goes beyond 1e+08 m",
+    ]
+
+
 def test_a_gap_in_the_poses_is_not_interpolated(bags: "Bags", recording: SimpleNamespace) -> None:
     path = bags.write("mcap", recording.entries(bags.messages("mcap")))
     frames, report = read(path, max_pose_gap=0.05)
