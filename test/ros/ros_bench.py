@@ -68,7 +68,7 @@ class Bench:
         if self.fails_at is not None and isinstance(reply, self.fails_at):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    def next(self, kind: type | tuple[type, ...], timeout: float = 90.0) -> Reply:
+    def next(self, kind: type | tuple[type, ...], timeout: float = 240.0) -> Reply:
         """Return the next reply of this kind."""
         deadline = time.monotonic() + timeout
         while True:

@@ -35,7 +35,7 @@ class Process:
     def output(self) -> str:
         return self._log.read_text()
 
-    def wait_for(self, text: str, timeout: float = 30.0) -> None:
+    def wait_for(self, text: str, timeout: float = 60.0) -> None:
         """Wait until ``text`` is in the output, which may come later than what else tells of it."""
         deadline = time.monotonic() + timeout
         ended = False
@@ -53,7 +53,7 @@ class Process:
         return self.popen.wait(timeout)
 
 
-def spin_until(node: Node, done: Callable[[], bool], timeout: float = 30.0) -> bool:
+def spin_until(node: Node, done: Callable[[], bool], timeout: float = 60.0) -> bool:
     """Spin ``node`` until ``done()`` or the timeout; return ``done()``."""
     deadline = time.monotonic() + timeout
     while not done() and time.monotonic() < deadline:
@@ -74,7 +74,7 @@ def listen(node: Node, kind: type, topic: str, *, late: bool = False) -> list[An
 
 def call(node: Node, kind: Any, name: str, timeout: float = 60.0, **fields: object) -> Any:  # noqa: ANN401
     client = node.create_client(kind, name)
-    assert client.wait_for_service(30.0), f"no service {name}"
+    assert client.wait_for_service(60.0), f"no service {name}"
     future = client.call_async(kind.Request(**fields))
     assert spin_until(node, future.done, timeout), f"{name} did not answer"
     node.destroy_client(client)

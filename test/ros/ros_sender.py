@@ -74,7 +74,7 @@ class Sender:
         }
         self.y = 0.0
 
-    def until(self, done: Callable[[], bool], timeout: float = 30.0) -> None:
+    def until(self, done: Callable[[], bool], timeout: float = 60.0) -> None:
         assert spin_until(self.node, done, timeout), self.process.output
 
     def ready(self) -> None:

@@ -77,6 +77,6 @@ def test_bad_blocks_are_one_line(
     launch: Callable[..., Process], tmp_path: Path, parameters: dict[str, str], line: str
 ) -> None:
     node = launch(NODE, *ros_arguments([], output=tmp_path / "map", **parameters))
-    assert node.popen.wait(30) == 2
+    assert node.popen.wait(60) == 2
     node.wait_for(line)
     assert "Traceback" not in node.output

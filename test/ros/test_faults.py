@@ -56,7 +56,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(scene: Scene) -> None:
 def test_a_second_node_does_not_get_the_same_folder(scene: Scene, tmp_path: Path) -> None:
     arguments = ros_arguments(["__node:=second"], output=scene.folder / "map")
     second = Process(["reconx_ros.ros.node", *arguments], tmp_path / "second.log")
-    assert second.popen.wait(30) == 2, second.output
+    assert second.popen.wait(60) == 2, second.output
     second.wait_for(f"is in use by process {scene.process.popen.pid}; give each node")
     assert "Traceback" not in second.output
     scene.one_more()

@@ -206,7 +206,7 @@ def test_services_lifecycle_and_a_folder_that_cannot_be_written(
 
 def test_bad_parameters_are_one_line(launch: Callable[..., Process]) -> None:
     node = launch(NODE, *ros_arguments([], preset="best"))
-    assert node.popen.wait(30) == 2
+    assert node.popen.wait(60) == 2
     node.wait_for("preset = 'best' is unknown; choose one of fast, balanced, quality")
     assert "Traceback" not in node.output
 

@@ -145,9 +145,9 @@ def test_a_worker_ends_when_it_is_told_to(
     worker.wait_for("waiting for a robot")
     arguments = ros_arguments(["__node:=second"], output=tmp_path / "worker")
     second = launch("reconx_ros.ros.worker_node", *arguments)
-    assert second.popen.wait(30) == 2
+    assert second.popen.wait(60) == 2
     second.wait_for(f"is in use by process {worker.popen.pid}; give each node")
     for _ in range(2):
         worker.popen.send_signal(number)
-    assert worker.popen.wait(30) == 0, worker.output
+    assert worker.popen.wait(60) == 0, worker.output
     assert "Traceback" not in worker.output

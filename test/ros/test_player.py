@@ -52,7 +52,7 @@ def test_what_arrives_is_what_was_recorded(
 def test_what_is_no_recording_is_one_line(launch: Callable[..., Process], tmp_path: Path) -> None:
     (tmp_path / "empty.mcap").write_bytes(b"")
     player = launch(PLAYER, str(tmp_path / "empty.mcap"))
-    assert player.popen.wait(30) == 2
+    assert player.popen.wait(60) == 2
     player.wait_for("empty.mcap")
     assert "Traceback" not in player.output
 
@@ -64,6 +64,6 @@ def test_it_stops_at_once_and_quietly(
     player = launch(PLAYER, str(small_bag), "--rate", "0.01", "--clock")
     assert spin_until(ros, lambda: ros.count_publishers("/clock") == 1), player.output
     player.popen.send_signal(number)
-    assert player.popen.wait(30) == 0
+    assert player.popen.wait(60) == 0
     player.wait_for("stopped")
     assert "Traceback" not in player.output

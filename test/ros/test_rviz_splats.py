@@ -120,6 +120,6 @@ def test_without_the_package_the_node_says_what_is_missing(
     launch: Callable[..., Process], tmp_path: Path
 ) -> None:
     node = launch("reconx_ros.ros.node", *ros_arguments([], output=tmp_path / "map", rviz_splats=True))
-    assert node.popen.wait(30) == 2
+    assert node.popen.wait(60) == 2
     node.wait_for("the package gsplat_msgs, which comes with RVizSplat, is not installed")
     assert "Traceback" not in node.output
