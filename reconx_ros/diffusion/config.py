@@ -41,7 +41,7 @@ class SmallConfig(Settings):
     window: int = Field(8, ge=1, description="frames the model sees at once")
     overlap: int = Field(2, ge=0, description="frames neighbouring windows share")
     seed: int = Field(0, ge=0, description="of the noise")
-    bf16: bool = Field(True, description="bfloat16 autocast")
+    bf16: bool = Field(True, description="bfloat16 autocast, where the processor has it")
 
 
 class TrustConfig(Settings):

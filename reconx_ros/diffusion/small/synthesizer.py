@@ -17,6 +17,7 @@ from reconx_ros.diffusion.protocol import GeneratedFrame, Scene
 from reconx_ros.diffusion.reliability import Floats, Reliability, load
 from reconx_ros.diffusion.seen import also_seen
 from reconx_ros.diffusion.small.film import Film, FilmOutput
+from reconx_ros.diffusion.small.half import half_pays
 from reconx_ros.diffusion.small.load import load_film
 from reconx_ros.diffusion.small.names import ADAPTED, CURVES, FILL, SMALL
 from reconx_ros.diffusion.small.sampling import Grounding, Guidance
@@ -155,7 +156,7 @@ class SmallSynthesizer:
         near = showing(references, cameras[len(cameras) // 2], self.config.references) if cameras else []
         if not near:
             return []
-        config = self.config
+        config, device = self.config, str(self.film.device)
         try:
             made = self.film(
                 near,
@@ -168,7 +169,7 @@ class SmallSynthesizer:
                 grounding=self._grounding(cameras),
                 window=config.window,
                 overlap=min(config.overlap, config.window - 1),
-                precision=torch.bfloat16 if config.bf16 else None,
+                precision=torch.bfloat16 if config.bf16 and half_pays(device) else None,
                 proceed=lambda: not progress.cancelled(),
             )
         except Exception as err:  # torch, numpy and OpenCV have different ones
@@ -181,7 +182,6 @@ class SmallSynthesizer:
             return []
         frames = [_frame(made, at, camera, curve, config.reach) for at, camera in enumerate(cameras)]
         others = [each for each in references if all(each is not one for one in near)]
-        device = str(self.film.device)
         return [also_seen(frame, others, device) for frame in frames]
 
     def _grounding(self, cameras: Sequence[Camera]) -> Grounding | None:

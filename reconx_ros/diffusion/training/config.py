@@ -43,4 +43,4 @@ class TrainingConfig(RunConfig):
         description="share of steps without structure, and without references: for guidance",
     )
     widths: tuple[int, ...] = Field((16, 48, 96, 192), description="channels from fine to coarse")
-    bf16: bool = Field(True, description="bfloat16 autocast")
+    bf16: bool = Field(True, description="bfloat16 autocast, where the processor has it")

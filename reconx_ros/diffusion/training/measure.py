@@ -4,6 +4,7 @@ import torch
 from torch import Generator
 
 from reconx_ros.diffusion.small.blend import cropped
+from reconx_ros.diffusion.small.half import half_pays
 from reconx_ros.diffusion.training.config import TrainingConfig
 from reconx_ros.diffusion.training.inputs import disturbed, observation_of, points_of
 from reconx_ros.diffusion.training.losses import Loss, loss
@@ -23,7 +24,7 @@ def measure(training: Training, example: Example, config: TrainingConfig, genera
         torch.zeros(len(example.truth), dtype=torch.bool) if config.structure and drops_references else None
     )
     device = example.truth.device.type
-    with torch.autocast(device, torch.bfloat16, enabled=config.bf16):
+    with torch.autocast(device, torch.bfloat16, enabled=config.bf16 and half_pays(device)):
         tokens = None
         if training.encoder is not None and not drops_structure:
             tokens = training.encoder(points_of(example), example.reference_pose[:, 0], generator)
