@@ -6,12 +6,9 @@ again. Of the map only what has changed since the last acknowledged one is sent,
 
 import shutil
 import sys
-import threading
 import uuid
-from collections import deque
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
@@ -21,17 +18,18 @@ from rclpy.serialization import serialize_message
 from reconx_msgs.msg import LinkState, WorkerCommand
 
 from reconx_ros.errors import ReconxError
-from reconx_ros.ros.deltas import DeltaGapError, DeltaMaker, RowMirror
+from reconx_ros.ros.deltas import DeltaGapError
 from reconx_ros.ros.folder_lock import FolderLock
-from reconx_ros.ros.half_rows import half_size
 from reconx_ros.ros.journal import Journal
+from reconx_ros.ros.latest_map import TURN_BYTES
 from reconx_ros.ros.link_commands import Begin, Resend, Reset, Stop
 from reconx_ros.ros.link_end import LinkEnd
-from reconx_ros.ros.link_messages import command_from_message, reply_messages
-from reconx_ros.ros.link_replies import Activity, Answer, FieldUpdate, MapUpdate, Reply, Trouble
+from reconx_ros.ros.link_messages import command_from_message
+from reconx_ros.ros.link_replies import Answer, Reply, Trouble
 from reconx_ros.ros.onboard import OnboardWorker
 from reconx_ros.ros.parameters import declare_one, run_folder
 from reconx_ros.ros.program import begin, refuse
+from reconx_ros.ros.reply_queue import ReplyQueue
 
 END_S = 60.0
 """Seconds at the end in which the map is saved."""
@@ -39,72 +37,8 @@ END_S = 60.0
 STOP = -1
 """Number of the request with which this node, and not the robot, ends the worker."""
 
-COARSE = 6.0
-"""While the worker refines, changes below this many tolerances are not sent."""
-
 TURN_S = 0.5
 """Seconds of the link that one map may take, besides what is new: the next one has new points to bring."""
-
-TURN_BYTES = 2_000_000
-"""The same where the link has no bound."""
-
-
-class LatestMap:
-    """The newest map of the worker, from which what the robot lacks is made when there is room.
-
-    Refinement moves nearly every Gaussian a little all the time. So only what has changed visibly is
-    sent, the farthest from what the robot has first, and no more at a time than ``bytes_a_turn``; what
-    has to wait goes when the worker has come to rest.
-
-    Args:
-        bytes_a_turn: that one map may take; rows that are new or gone always go.
-    """
-
-    def __init__(self, bytes_a_turn: int = TURN_BYTES) -> None:
-        self._bytes = bytes_a_turn
-        self._points, self._gaussians = RowMirror(), RowMirror()
-        self._makers = DeltaMaker(), DeltaMaker()
-        self._latest: MapUpdate | None = None
-        self._unfinished: MapUpdate | None = None
-        self._lock = threading.Lock()
-
-    def take(self, update: MapUpdate) -> None:
-        """Take a map of the worker.
-
-        Raises:
-            DeltaGapError: one before it was lost.
-        """
-        with self._lock:
-            self._points.apply(update.points)
-            self._gaussians.apply(update.gaussians)
-            self._latest = update
-
-    def give(self, resting: bool) -> MapUpdate | None:
-        """Return changes since the last call, ``None`` where there are none to send now.
-
-        Args:
-            resting: whether the worker has come to rest: small changes then go too, and what is left.
-        """
-        with self._lock:
-            update, self._latest = self._latest, None
-            if update is None and resting:
-                update = self._unfinished
-            points, gaussians = self._points.rows, self._gaussians.rows
-        if update is None or points is None or gaussians is None:
-            return None
-        coarse = 1.0 if resting else COARSE
-        cloud = self._makers[0].make(points, coarse, self._bytes // half_size(points.dtype))
-        room = self._bytes - len(cloud.changed) * half_size(points.dtype)
-        most = max(room, self._bytes // 2) // half_size(gaussians.dtype)
-        splats = self._makers[1].make(gaussians, coarse, most)
-        left = sum(maker.left for maker in self._makers)
-        self._unfinished = update if left or not resting else None
-        return replace(update, points=cloud, gaussians=splats)
-
-    def resend(self) -> None:
-        """Let the next map be complete."""
-        for maker in self._makers:
-            maker.reset()
 
 
 class WorkerNode(Node):
@@ -120,14 +54,8 @@ class WorkerNode(Node):
         self._folder_lock = FolderLock(self._folder)
         self._worker: OnboardWorker | None = None
         self._journal: Journal | None = None
-        self._replies: deque[Reply] = deque()
-        self._messages: deque[Any] = deque()
         bandwidth = float(self.get_parameter("link_bandwidth").value) * 1e6
-        self._bytes_a_turn = round(TURN_S * bandwidth / 8) or TURN_BYTES
-        self._map = LatestMap(self._bytes_a_turn)
-        self._resting = False
-        self._activity: Activity | None = None
-        self._field: FieldUpdate | None = None
+        self._replies = ReplyQueue(round(TURN_S * bandwidth / 8) or TURN_BYTES)
         self.end = LinkEnd(self, False, self._pull, self._take, self._hear, bandwidth)
         self.end.worker = uuid.uuid4().hex
         self.end.start()
@@ -169,7 +97,7 @@ class WorkerNode(Node):
             try:
                 self._do(message)
             except ReconxError as err:
-                self._replies.append(Trouble(str(err)))
+                self._replies.put(Trouble(str(err)))
 
     def _do(self, message: WorkerCommand) -> None:
         command = command_from_message(message, self._folder)
@@ -178,12 +106,12 @@ class WorkerNode(Node):
             self._journal = Journal(begin, self._fresh(), self.get_logger().warning)
             self._worker = OnboardWorker(begin, self._received, self.get_logger().error, self._journal)
         elif isinstance(command, Resend):
-            self._map.resend()
+            self._replies.resend()
             if self._worker is not None:
                 self._worker.send(command)
         elif self._worker is not None:
             if isinstance(command, Reset):
-                self._map, self._field = LatestMap(self._bytes_a_turn), None
+                self._replies.forget_map()
             self._worker.send(command)
             if isinstance(command, Stop) and self._journal is not None:
                 self.get_logger().info("the robot has ended its session")
@@ -206,46 +134,24 @@ class WorkerNode(Node):
         if self._journal is not None:
             self._journal.finish()
         self._worker = self._journal = None
-        for waiting in (self._replies, self._messages):
-            waiting.clear()
-        self._map, self._field = LatestMap(self._bytes_a_turn), None
+        self._replies.clear()
 
     def _received(self, reply: Reply) -> None:
         """Keep a reply of the worker for the link; called in a thread of the worker's."""
-        if isinstance(reply, MapUpdate):
-            try:
-                self._map.take(reply)
-            except DeltaGapError:
-                if self._worker is not None:
-                    self._worker.send(Resend())
-            return
         if isinstance(reply, Answer) and reply.request == STOP:
             self.get_logger().info(reply.message)
-        elif isinstance(reply, Activity):
-            self._resting = not reply.stage
-            self._activity = reply  # only the newest is sent, and that always
-        elif isinstance(reply, FieldUpdate):
-            self._field = reply  # likewise the newest alone, when there is room
-        else:
-            self._replies.append(reply)
+            return
+        try:
+            self._replies.put(reply)
+        except DeltaGapError:
+            if self._worker is not None:
+                self._worker.send(Resend())
 
     def _pull(self, number: int) -> bytes | None:
-        """Return the next message for the robot: replies first, then what it lacks of the map."""
-        if self._activity is not None and not self._replies and len(self.end.outgoing) < 2:
-            activity, self._activity = self._activity, None
-            (message,) = reply_messages(activity)
-        elif self._replies:  # these go before the rest of a map: planners wait for new points
-            (message,) = reply_messages(self._replies.popleft())
-        elif self._field is not None:
-            field, self._field = self._field, None
-            (message,) = reply_messages(field)
-        else:
-            if not self._messages and not len(self.end.outgoing):  # one map replaces several
-                update = self._map.give(self._resting)
-                self._messages.extend(() if update is None else reply_messages(update))
-            if not self._messages:
-                return None
-            message = self._messages.popleft()
+        """Return the next message for the robot, ``None`` where nothing waits."""
+        message = self._replies.take(len(self.end.outgoing))
+        if message is None:
+            return None
         message.session, message.worker, message.sequence = self.end.session, self.end.worker, number
         return bytes(serialize_message(message))
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconx_ros.ros.cloud_message import delta_from_message, delta_message
-from reconx_ros.ros.deltas import DeltaGapError, DeltaMaker, RowDelta, RowMirror, _excess, complete_delta
+from reconx_ros.ros.deltas import DeltaGapError, DeltaMaker, RowDelta, RowMirror, complete_delta
 from reconx_ros.ros.messages import header
+from reconx_ros.ros.row_changes import excess
 from reconx_ros.ros.rows import CLOUD_TYPE, Rows, gaussian_type, joined
 
 
@@ -216,4 +217,4 @@ def test_whatever_bits_the_padding_has_nothing_is_sent_and_nobody_is_warned() ->
         part.view(np.uint8).reshape(2, -1)[:, begin + 1 : begin + 4] = np.frombuffer(bits, np.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert (_excess(rows, again) == 0).all()
+        assert (excess(rows, again) == 0).all()

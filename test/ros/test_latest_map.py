@@ -4,9 +4,9 @@ import numpy as np
 
 from reconx_ros.ros.deltas import DeltaMaker, RowMirror
 from reconx_ros.ros.half_rows import half_message, half_size
+from reconx_ros.ros.latest_map import LatestMap
 from reconx_ros.ros.link_replies import MapUpdate
 from reconx_ros.ros.rows import CLOUD_TYPE, Rows, gaussian_type
-from reconx_ros.ros.worker_node import LatestMap
 
 GAUSSIAN = gaussian_type(4)
 BYTES = 200_000
