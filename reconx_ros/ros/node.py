@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,16 @@ from rclpy.logging import get_logger
 
 from reconx_ros.config import load_config
 from reconx_ros.errors import ReconxError
+from reconx_ros.ros.diagnostics import diagnostics
+from reconx_ros.ros.input_watch import InputWatch
 from reconx_ros.ros.inputs import Inputs
 from reconx_ros.ros.parameter_specs import SPECS
 from reconx_ros.ros.parameters import declare, read
 from reconx_ros.ros.program import begin, refuse
 from reconx_ros.ros.services import Services
 from reconx_ros.ros.session import Session
-from reconx_ros.ros.status import (
-    SilenceWatch,
-    diagnostics,
-    left_out_warning,
-    pose_warning,
-    silence_line,
-    silence_warning,
-)
+from reconx_ros.ros.silence import silence_warning
+from reconx_ros.ros.status import left_out_warning, pose_warning
 from reconx_ros.ros.tf2_transforms import has_tf2
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
@@ -39,12 +35,6 @@ ANSWER_S = 2.0
 
 ADVANCE_S = 0.05
 """Seconds between two looks at frames that wait for their pose."""
-
-_TYPES = {
-    "image": ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"),
-    "depth": ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"),
-    "camera_info": ("sensor_msgs/msg/CameraInfo",),
-}
 
 
 class ReconxNode(LifecycleNode):
@@ -57,7 +47,7 @@ class ReconxNode(LifecycleNode):
         self._inputs: Inputs | None = None
         self._looks: list[Any] = []
         self._teller: Any | None = None
-        self._watch = SilenceWatch(())
+        self._watch: InputWatch | None = None
         self.served = Services(self, lambda: self.session)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -131,24 +121,19 @@ class ReconxNode(LifecycleNode):
         self._inputs = Inputs(
             self, self.values, session.ingest, session.poses, session.guard, session.trajectory
         )
-        needed = tuple(
-            f"{camera}/{kind}" if camera else kind
-            for camera in self.values.camera_names
-            for kind in ("image", "camera_info", "depth")
-            if kind != "depth" or self.values.of_camera(camera).depth_mode in ("required", "stereo")
-        )
-        self._watch = SilenceWatch(needed)
-        periods = {session.advance: ADVANCE_S, self._check: 1.0}
+        topics = self._inputs.topics
+        self._watch = InputWatch(self, self.values, topics, session.ingest, session.complaints)
+        periods = {session.advance: ADVANCE_S, self._watch.check: 1.0}
         self._looks = [
             self.create_timer(s, self._guarded(work), clock=STEADY) for work, s in periods.items()
         ]
-        topics = ", ".join(f"{name}: {topic}" for name, topic in self._inputs.topics.items())
-        self.get_logger().info(f"active; input {topics}")
+        listed = ", ".join(f"{name}: {topic}" for name, topic in topics.items())
+        self.get_logger().info(f"active; input {listed}")
 
     def _deactivate(self) -> None:
         timers, self._looks = self._looks, []
         inputs, self._inputs = self._inputs, None
-        self._watch = SilenceWatch(())
+        self._watch = None
         if rclpy.ok():
             for timer in timers:
                 self.destroy_timer(timer)
@@ -175,7 +160,7 @@ class ReconxNode(LifecycleNode):
         status = session.status()
         for warning in status.warnings:
             session.complaints.say("clock", warning)
-        silent = [] if session.ingest.paused else self._watch.silent(session.ingest.received)
+        silent = [] if self._watch is None else self._watch.silent()
         more = silence_warning(silent) + pose_warning(session.without_pose_hz)
         more += left_out_warning(session.left_out)
         status.warnings = [*status.warnings, *more]
@@ -184,43 +169,6 @@ class ReconxNode(LifecycleNode):
         session.outputs.status(status)
         name = self.get_fully_qualified_name().strip("/")
         session.outputs.diagnostics(diagnostics(status, name, session.state.details))
-
-    def _check(self) -> None:
-        """Once a second: a line where input is missing."""
-        session, inputs = self.session, self._inputs
-        assert session is not None
-        assert inputs is not None
-        silent = [] if session.ingest.paused else self._watch.news(session.ingest.received)
-        if silent:
-            mode = f"depth {self.values.depth_mode}, matched by stamp within {self.values.slop:g} s"
-            line = silence_line(silent, inputs.topics, session.ingest.received, mode, self._available())
-            line += self._misfits(silent, inputs.topics)
-            if session.complaints.say("silence", line):
-                self._watch.told(silent)
-
-    def _available(self) -> dict[str, list[str]]:
-        """Return the topics that somebody else publishes, by the input they could serve."""
-        mine = self.get_fully_qualified_name() + "/"
-        names = (name for name, _ in self.get_topic_names_and_types() if not name.startswith(mine))
-        topics = {name: self._published(name) for name in names}
-        return {
-            kind: sorted(name for name, found in topics.items() if found & set(types))
-            for kind, types in _TYPES.items()
-        }
-
-    def _misfits(self, silent: list[str], topics: Mapping[str, str]) -> str:
-        """Return what is published on the topics of silent inputs, but as something else."""
-        found = [
-            f"; {topic} is published as {kind}"
-            for name in silent
-            for topic in filter(None, topics.get(name, "").split(" or "))
-            for kind in sorted(self._published(topic) - set(_TYPES[name.rpartition("/")[2]]))
-        ]
-        return "".join(found)
-
-    def _published(self, topic: str) -> set[str]:
-        """Return the types that somebody publishes on a topic; our own subscription is not asked."""
-        return {str(one.topic_type) for one in self.get_publishers_info_by_topic(topic)}
 
 
 def about() -> str:

@@ -21,8 +21,8 @@ from reconx_ros.ros.link_replies import (
     Reply,
     Trouble,
 )
+from reconx_ros.ros.map_state import MapState
 from reconx_ros.ros.outputs import Outputs
-from reconx_ros.ros.status import MapState
 
 Part = TypeVar("Part", Added, MapUpdate, FieldUpdate)
 """A reply that is of one map."""

@@ -36,13 +36,13 @@ from reconx_ros.ros.link_commands import (
     Save,
 )
 from reconx_ros.ros.link_replies import Activity, Answer
+from reconx_ros.ros.map_state import MapState
 from reconx_ros.ros.openings import ingest_settings, open_journal, open_outputs, open_worker
 from reconx_ros.ros.parameters import Parameters
 from reconx_ros.ros.pose_source import Frames, LivePoses
 from reconx_ros.ros.reception import Reception
 from reconx_ros.ros.requests import Box, Goal
 from reconx_ros.ros.slam_path import SlamPath
-from reconx_ros.ros.status import MapState
 from reconx_ros.ros.status_looks import StatusLooks
 from reconx_ros.sources.rigid import rigid_inverse
 

@@ -8,10 +8,11 @@ from reconx_msgs.msg import MapStatus
 from reconx_ros.ros.corrections import Corrections
 from reconx_ros.ros.drop_counter import DropCounter
 from reconx_ros.ros.ingest_group import IngestGroup
+from reconx_ros.ros.map_state import MapState
 from reconx_ros.ros.offboard import OffboardWorker
 from reconx_ros.ros.onboard import OnboardWorker
 from reconx_ros.ros.outputs import Outputs
-from reconx_ros.ros.status import MapState, Rates, clock_warning, drops, map_status
+from reconx_ros.ros.status import Rates, clock_warning, drops, map_status
 
 
 class StatusLooks:

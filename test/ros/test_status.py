@@ -8,19 +8,13 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from reconx_ros.camera import Camera
 from reconx_ros.ros.complaints import Complaints
 from reconx_ros.ros.deltas import complete_delta
+from reconx_ros.ros.diagnostics import diagnostics
 from reconx_ros.ros.link_replies import MapUpdate
+from reconx_ros.ros.map_state import MapState
 from reconx_ros.ros.messages import frusta_message, path_message
 from reconx_ros.ros.rows import CLOUD_TYPE, gaussian_type
-from reconx_ros.ros.status import (
-    MapState,
-    Rates,
-    SilenceWatch,
-    clock_warning,
-    diagnostics,
-    drops,
-    left_out_warning,
-    map_status,
-)
+from reconx_ros.ros.silence import SilenceWatch
+from reconx_ros.ros.status import Rates, clock_warning, drops, left_out_warning, map_status
 
 HOUR = 3600 * 10**9
 
