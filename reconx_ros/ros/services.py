@@ -62,11 +62,13 @@ class Services:
 
     async def _save(self, request: Any, response: Any) -> Any:  # noqa: ANN401
         folder = _folder(request.path)
-        return _fill(response, await self._ask(lambda session, answered: session.save(folder, answered)))
+        answer = await self._ask(lambda session, answered: session.requests.save(folder, answered))
+        return _fill(response, answer)
 
     async def _load(self, request: Any, response: Any) -> Any:  # noqa: ANN401
         folder = _folder(request.path)
-        return _fill(response, await self._ask(lambda session, answered: session.load(folder, answered)))
+        answer = await self._ask(lambda session, answered: session.requests.load(folder, answered))
+        return _fill(response, answer)
 
     async def _clear_box(self, request: Any, response: Any) -> Any:  # noqa: ANN401
         low, high = _vector(request.min), _vector(request.max)
@@ -75,7 +77,7 @@ class Services:
             response.message = f"min {low.tolist()} must not be above max {high.tolist()} in any axis"
             return response
         box = Box(request.frame_id, low, high)
-        answer = await self._ask(lambda session, answered: session.clear_box(box, answered))
+        answer = await self._ask(lambda session, answered: session.requests.clear_box(box, answered))
         response.success, response.message = answer.code == "ok", answer.message
         response.removed = answer.count
         return response
@@ -117,7 +119,7 @@ class Services:
     def _cancel(self, _: Any) -> CancelResponse:  # noqa: ANN401
         session = self._session()
         if session is not None and self._request is not None:  # else it is cancelled when it begins
-            session.cancel(self._request)
+            session.requests.cancel(self._request)
         return CancelResponse.ACCEPT
 
     async def _reconstruct(self, handle: Any) -> Any:  # noqa: ANN401
@@ -125,9 +127,9 @@ class Services:
         goal = Goal(asked.source, asked.preset, int(asked.steps), asked.output)
 
         def ask(session: Session, answered: Callable[[Answer], None]) -> None:
-            self._request = session.reconstruct(goal, answered, self._feedback)
+            self._request = session.requests.reconstruct(goal, answered, self._feedback)
             if handle.is_cancel_requested:
-                session.cancel(self._request)
+                session.requests.cancel(self._request)
 
         try:
             answer = await self._ask(ask, "bad_goal")

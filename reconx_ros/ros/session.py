@@ -1,9 +1,7 @@
 """One mapping session: what ingest, the worker and the publishers have to do with each other."""
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 from reconx_msgs.msg import MapStatus
 
-from reconx_ros.config import ReconxConfig, load_config
+from reconx_ros.config import ReconxConfig
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.ros.complaints import Complaints
 from reconx_ros.ros.corrections import Corrections
@@ -22,26 +20,14 @@ from reconx_ros.ros.folder_lock import FolderLock
 from reconx_ros.ros.guard import MessageGuard, unpack
 from reconx_ros.ros.ingest import Ingest
 from reconx_ros.ros.ingest_group import IngestGroup
-from reconx_ros.ros.link_commands import (
-    AddKeyframe,
-    Begin,
-    Cancel,
-    ClearBox,
-    Correct,
-    Load,
-    Pause,
-    Reconstruct,
-    Resend,
-    Reset,
-    Save,
-)
-from reconx_ros.ros.link_replies import Activity, Answer
+from reconx_ros.ros.link_commands import AddKeyframe, Begin, Correct, Pause, Resend, Reset
+from reconx_ros.ros.link_replies import Answer
 from reconx_ros.ros.map_state import MapState
 from reconx_ros.ros.openings import ingest_settings, open_journal, open_outputs, open_worker
 from reconx_ros.ros.parameters import Parameters
 from reconx_ros.ros.pose_source import Frames, LivePoses
 from reconx_ros.ros.reception import Reception
-from reconx_ros.ros.requests import Box, Goal
+from reconx_ros.ros.requests import Requests
 from reconx_ros.ros.slam_path import SlamPath
 from reconx_ros.ros.status_looks import StatusLooks
 from reconx_ros.sources.rigid import rigid_inverse
@@ -57,6 +43,9 @@ class Session:
         node: for the log, the clock and publishers.
         parameters: of the node.
         config: every stage's settings.
+
+    Attributes:
+        requests: takes what the worker is to answer.
 
     Raises:
         ConfigError: another node holds the output folder, or messages that are asked for are missing.
@@ -108,6 +97,15 @@ class Session:
                 node, parameters, begin, self._journal, self._reception.received, lambda: self.world
             )
             held.callback(self.worker.kill)
+            self.requests = Requests(
+                parameters,
+                self.worker,
+                self._reception,
+                self.poses,
+                self.ingest,
+                self.corrections,
+                lambda: self.world,
+            )
             self._held = held.pop_all()
 
     @property
@@ -144,51 +142,6 @@ class Session:
         self._correct(self.corrections.path(trajectory))
         return trajectory.refused
 
-    def clear_box(self, box: Box, answered: Callable[[Answer], None]) -> None:
-        """Remove what lies in a box; ``answered`` is called in a thread.
-
-        Raises:
-            TransformError: the frame of the box is not known.
-        """
-        pose = np.eye(4)
-        if box.frame not in ("", self.world):
-            newest = self.poses.tf.newest(box.frame) or self.ingest.latest_ns or 0
-            pose = self.poses.extrinsic(self.world, box.frame, newest)
-        self.worker.send(ClearBox(self._reception.expect(answered), box.low, box.high, pose))
-
-    def reconstruct(
-        self, goal: Goal, answered: Callable[[Answer], None], told: Callable[[Activity], None]
-    ) -> int:
-        """Reconstruct a recording or refine the map in memory; return the number of the request.
-
-        Args:
-            goal: what is asked for.
-            answered: called in a thread with the result.
-            told: called in a thread with where the work stands.
-
-        Raises:
-            ConfigError: the preset is unknown.
-        """
-        file = Path(self._parameters.config_file).expanduser() if self._parameters.config_file else None
-        overrides = self._parameters.overrides
-        if goal.steps:
-            overrides = {**overrides, "splatting": {"steps": goal.steps}}
-        config = load_config(goal.preset or self._parameters.preset, file, overrides)
-        folder = Path(goal.output).expanduser().absolute() if goal.output else self.folder
-        source = Path(goal.source).expanduser().absolute() if goal.source else None
-
-        def done(answer: Answer) -> None:
-            self._reception.told = None
-            answered(answer)
-
-        number, self._reception.told = self._reception.expect(done), told
-        self.worker.send(Reconstruct(number, source, config, config.splatting.steps, folder))
-        return number
-
-    def cancel(self, request: int) -> None:
-        """End a reconstruction early; what is done is saved."""
-        self.worker.send(Cancel(request))
-
     def pause(self, paused: bool) -> None:
         """Ignore frames and stop refining, or go on."""
         self.ingest.paused = paused
@@ -201,28 +154,6 @@ class Session:
         self.corrections.clear()
         self.worker.send(Reset(epoch))
         self.outputs.forget(epoch)
-
-    def save(self, folder: Path | None, answered: Callable[[Answer], None]) -> None:
-        """Save the map (to the output folder where ``None``); ``answered`` is called in a thread."""
-        self._reception.saving = True
-        self.worker.send(Save(self._reception.expect(answered), folder or self.folder))
-
-    def load(self, folder: Path | None, answered: Callable[[Answer], None]) -> None:
-        """Replace the map by a saved one; ``answered`` is called in a thread.
-
-        What was seen for the map before counts no more: it is corrected no more, and seen anew it is new.
-        """
-        before = self.corrections.names
-
-        def done(answer: Answer) -> None:
-            try:
-                if answer.code == "ok":
-                    self.corrections.drop(before)
-                    self.ingest.moved()
-            finally:  # also where the session ends meanwhile, and nothing is judged any more
-                answered(answer)
-
-        self.worker.send(Load(self._reception.expect(done), folder or self.folder))
 
     def finish(self, save: bool) -> Answer:
         """End the session: take in what is being unpacked, save where asked, stop the worker.

@@ -115,7 +115,7 @@ def test_a_worker_that_hangs_is_killed_and_the_folder_free(
     session.worker.send(AddKeyframe(keyframe(0), "camera"))
     os.kill(pid, signal.SIGSTOP)
     answers: list[str] = []
-    session.save(None, lambda answer: answers.append(answer.code))
+    session.requests.save(None, lambda answer: answers.append(answer.code))
     monkeypatch.setattr(ending, "END_S", 1.0)
     began = time.monotonic()
     answer = session.finish(True)
