@@ -1,7 +1,6 @@
 """Serves the commands of the node, and refines the map, films and publishes in between."""
 
 import os
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,17 +37,15 @@ from reconx_ros.ros.link_replies import (
     Trouble,
 )
 from reconx_ros.ros.map_answers import clear_box, load_map, save_map
+from reconx_ros.ros.map_publisher import MapPublisher
 from reconx_ros.ros.reconstruct import reconstruct
-from reconx_ros.ros.replies import FieldReplies, MapReplies, optical_rows
-from reconx_ros.ros.resources import give_back, gpu_bytes, memory_bytes
+from reconx_ros.ros.replies import optical_rows
+from reconx_ros.ros.resources import gpu_bytes, memory_bytes
 from reconx_ros.ros.warmup import compile_apart, warm_up
 from reconx_ros.ros.worker_slice import Slice
 
 SLICE_S = 1.5
 """Seconds of refinement between two looks at what has arrived."""
-
-TRIM_S = 20.0
-"""Seconds between two times that freed memory is given back to the system."""
 
 PATIENT = 4
 """Keyframes without any depth from which the user is told, where depth comes from other views."""
@@ -74,14 +71,10 @@ class MapWorker:
         self.inbox = Inbox()
         self._begin, self._send = begin, send
         self._mapper = IncrementalMapper(begin.config, _scratch(begin.scratch))
-        self._replies, self._fields = MapReplies(), FieldReplies()
-        self._epoch, self._keyframes, self._loaded = 0, 0, False
-        self._paused = self._stopped = self._changed = False
+        self._map = MapPublisher(begin, self._mapper, send)
+        self._paused = self._stopped = False
         self._steps_left = 0
         self._to_imagine = False
-        self._published = -float("inf")
-        self._trimmed = time.monotonic()
-        self._camera_frame = ""
 
     @property
     def cancelled(self) -> set[int]:
@@ -101,7 +94,8 @@ class MapWorker:
                     self._guard("refining", self._refine)
                 elif self._to_imagine:
                     self._guard("filming", self._imagine)
-            self._guard("publishing", self._publish_when_due)
+            if not self._stopped:
+                self._guard("publishing", partial(self._map.publish_when_due, self._steps_left > 0))
 
     @property
     def stopping(self) -> bool:
@@ -120,9 +114,9 @@ class MapWorker:
         refined and published.
         """
         idle = self._paused or (self._steps_left <= 0 and not self._to_imagine)
-        if idle and not self._changed and self.inbox.empty:
+        if idle and not self._map.changed and self.inbox.empty:
             self.tell("", 0.0)
-        wait = None if idle and not self._changed else 0.1 if idle else 0.0
+        wait = None if idle and not self._map.changed else 0.1 if idle else 0.0
         command = self.inbox.get(wait)
         while command is not None:
             wanted = self.inbox.wanted
@@ -140,7 +134,7 @@ class MapWorker:
         except Exception as err:
             if not isinstance(err, ReconxError):
                 traceback.print_exc()
-            self._steps_left, self._changed = 0, False  # until something new comes
+            self._steps_left, self._map.changed = 0, False  # until something new comes
             first = str(err).partition("\n")[0]
             self._send(Trouble(f"worker, {what}: {type(err).__name__}: {first}"))
 
@@ -152,15 +146,14 @@ class MapWorker:
         elif isinstance(command, Reset):
             self._reset(command.epoch)
         elif isinstance(command, Resend):
-            self._replies.resend()
-            self._changed = self._changed or self._keyframes > 0 or self._loaded
+            self._map.resend()
         elif isinstance(command, Correct):
             self._correct(command)
         elif isinstance(command, ClearBox):
             self._send(self._clear_box(command))
         elif isinstance(command, Reconstruct):
             self._send(reconstruct(command, self._mapper, self))
-            self._changed = self._changed or (command.source is None and self._keyframes > 0)
+            self._map.changed |= command.source is None and self._map.keyframes > 0
         elif isinstance(command, Save):
             self._send(save_map(command.request, command.folder, self._mapper, self._begin.config))
         elif isinstance(command, Load):
@@ -183,43 +176,39 @@ class MapWorker:
             self._send(Refused(keyframe.name, str(err)))
             raise
         rows = optical_rows(keyframe, pointmap)
-        added = Added(self._epoch, keyframe.name, keyframe.stamp_ns, camera_frame, rows, keyframe.camera)
+        epoch = self._map.epoch
+        added = Added(epoch, keyframe.name, keyframe.stamp_ns, camera_frame, rows, keyframe.camera)
         self._send(replace(added, points=rows[:0]) if command.catching_up else added)
         if self._mapper.without_depth >= PATIENT:
             self._send(Trouble(NO_PARALLAX))
         if self._mapper.released:
             self._send(Released(tuple(self._mapper.released)))
             self._mapper.released.clear()
-        self._keyframes += 1
-        self._camera_frame = camera_frame
-        self._changed = True
+        self._map.keyframe_came(camera_frame)
         self._steps_left = self._begin.config.splatting.steps
         self._to_imagine = self._mapper.imagination.wanted
 
     def _correct(self, command: Correct) -> None:
         moved = self._mapper.correct(dict(zip(command.names, command.poses, strict=True)))
         if moved:
-            self._changed, self._published = True, -float("inf")  # nobody should plan on the old one
+            self._map.hurry()
 
     def _clear_box(self, command: ClearBox) -> Answer:
         answer = clear_box(command, self._mapper)
         if answer.code == "ok":
-            self._changed, self._published = self._keyframes > 0 or self._loaded, -float("inf")
+            self._map.hurry()
         return answer
 
     def _load(self, command: Load) -> Answer:
         answer = load_map(command, self._mapper)
         if answer.code == "ok":
-            self._keyframes, self._loaded, self._changed = 0, True, True
-            self._replies.resend()
+            self._map.loaded()
         return answer
 
     def _reset(self, epoch: int) -> None:
         self._mapper.reset()
-        self._replies.resend()
-        self._epoch, self._keyframes, self._steps_left = epoch, 0, 0
-        self._changed = self._loaded = self._to_imagine = False
-        self._published = -float("inf")
+        self._map.reset(epoch)
+        self._steps_left, self._to_imagine = 0, False
 
     def _refine(self) -> None:
         report = self._mapper.refine(SLICE_S, Slice(self.inbox, self.tell))
@@ -227,7 +216,7 @@ class MapWorker:
             self._steps_left = 0  # nothing to train on: wait for what comes
         else:
             self._steps_left -= report.steps
-            self._changed = self._changed or report.steps > 0
+            self._map.changed |= report.steps > 0
 
     def _imagine(self) -> None:
         """Film when the observed map is done and nothing waits; what is generated is then refined too."""
@@ -238,29 +227,7 @@ class MapWorker:
             self._to_imagine = True  # interrupted: again, when there is time
         elif frames:
             self._steps_left = self._begin.config.splatting.steps // 4
-            self._changed = True
-
-    def _publish_when_due(self) -> None:
-        due = time.monotonic() - self._published >= self._begin.update_period_s
-        enough = self._keyframes >= self._begin.min_keyframes or self._loaded
-        if not enough and self._steps_left <= 0:
-            self._changed = False
-        if self._changed and enough and due and not self._stopped:
-            self._publish()
-
-    def _publish(self) -> None:
-        update = self._replies.make(self._epoch, self._mapper, self._camera_frame)
-        self._changed = False
-        self._published = time.monotonic()
-        if update is not None:
-            self._send(update)
-            stamp = max((stamp for stamp, _ in update.views), default=0)
-            field = self._fields.make(self._epoch, self._mapper, stamp)
-            if field is not None:
-                self._send(field)
-        if time.monotonic() - self._trimmed > TRIM_S:
-            give_back()
-            self._trimmed = time.monotonic()
+            self._map.changed = True
 
     def _warm_up(self) -> None:
         """Have all kernels ready, and nothing in memory that making them took."""
