@@ -15,6 +15,7 @@ from reconx_ros.ros.journal_disk import Found, JournalDisk, open_disk
 from reconx_ros.ros.journal_entries import ClearBoxLine, CorrectLine, Entry, KeyframeLine
 from reconx_ros.ros.journal_lines import JournalLines
 from reconx_ros.ros.journal_memory import MemoryKeyframes
+from reconx_ros.ros.journal_recovery import take_up
 from reconx_ros.ros.keyframe_message import pack_keyframe
 from reconx_ros.ros.link_commands import AddKeyframe, Begin, ClearBox, Command, Correct, Load, Pause, Reset
 
@@ -228,34 +229,12 @@ class Journal:
         return None
 
     def _take_up(self, disk: JournalDisk, found: Found) -> None:
-        """Take up what an earlier run left."""
-        damaged = self._lines.take_up(found.lines)
-        if damaged:
-            count, where = len(found.lines), disk.folder
-            self._complain(f"journal {where}: {damaged} of {count} lines are damaged; the others are used")
+        """Take up what an earlier run left; a keyframe that it ended at may be one that workers die of."""
+        take_up(disk, found, self._lines, self._complain)
         self.left_out = found.left_out
-        gone = self._adopt(disk, found, damaged > 0)
-        if damaged or gone:
-            self._lines.rewrite(gone)
         self._adding = found.adding if found.adding in self._lines.names else None
         if self.died() is not None:
             self._complain(f"keyframe {found.adding} is left out: {WHY_LEFT_OUT}")
-
-    def _adopt(self, disk: JournalDisk, found: Found, damaged: bool) -> list[str]:
-        """Take up keyframes that have no line; return those that were forgotten.
-
-        Of a journal whose lines are whole, only a keyframe that is newer than them: its line was next.
-        """
-        names = self._lines.names
-        strays = [name for name in found.keyframes if name not in names]
-        adopted = [name for name in strays if damaged or name in found.newer]
-        for name in adopted:
-            command = disk.keyframe(KeyframeLine(name=name))
-            if command is not None:
-                keyframe = command.keyframe
-                pose = keyframe.camera.world_from_camera
-                self._lines.append(KeyframeLine(name=name, stamp_ns=keyframe.stamp_ns, pose=pose))
-        return [name for name in strays if name not in adopted]
 
     def _forget(self) -> None:
         self._adding = None
