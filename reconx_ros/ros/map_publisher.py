@@ -32,9 +32,14 @@ class MapPublisher:
         self._begin, self._mapper, self._send = begin, mapper, send
         self._maps, self._fields = MapReplies(), FieldReplies()
         self._loaded = False
-        self._camera_frame = ""
+        self._camera_frame, self._stamp_ns = "", 0
         self._published = -float("inf")
         self._trimmed = time.monotonic()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to tell, now or when it is due."""
+        return self.changed or self._fields.owed
 
     @property
     def holds(self) -> bool:
@@ -56,7 +61,7 @@ class MapPublisher:
         """Begin with an empty map."""
         self._maps.resend()
         self.epoch, self.keyframes = epoch, 0
-        self.changed = self._loaded = False
+        self.changed = self._loaded = self._fields.owed = False
         self._published = -float("inf")
 
     def resend(self) -> None:
@@ -69,10 +74,10 @@ class MapPublisher:
         self.changed, self._published = self.holds, -float("inf")
 
     def publish_when_due(self, refining: bool) -> None:
-        """Publish the map where it is time to.
+        """Publish the map where it is time to, or the field that the last one lacked once all is at rest.
 
         Args:
-            refining: whether the map will be refined still; what is too little to show then stays noted.
+            refining: whether the map is being refined; what is too little to show then stays noted.
         """
         due = time.monotonic() - self._published >= self._begin.update_period_s
         enough = self.keyframes >= self._begin.min_keyframes or self._loaded
@@ -80,6 +85,8 @@ class MapPublisher:
             self.changed = False
         if self.changed and enough and due:
             self._publish()
+        elif self._fields.owed and not refining:
+            self._publish_field()
 
     def _publish(self) -> None:
         update = self._maps.make(self.epoch, self._mapper, self._camera_frame)
@@ -87,10 +94,13 @@ class MapPublisher:
         self._published = time.monotonic()
         if update is not None:
             self._send(update)
-            stamp = max((stamp for stamp, _ in update.views), default=0)
-            field = self._fields.make(self.epoch, self._mapper, stamp)
-            if field is not None:
-                self._send(field)
+            self._stamp_ns = max((stamp for stamp, _ in update.views), default=0)
+            self._publish_field()
         if time.monotonic() - self._trimmed > TRIM_S:
             give_back()
             self._trimmed = time.monotonic()
+
+    def _publish_field(self) -> None:
+        field = self._fields.make(self.epoch, self._mapper, self._stamp_ns)
+        if field is not None:
+            self._send(field)

@@ -95,7 +95,8 @@ class MapWorker:
                 elif self._to_imagine:
                     self._guard("filming", self._imagine)
             if not self._stopped:
-                self._guard("publishing", partial(self._map.publish_when_due, self._steps_left > 0))
+                refining = self._steps_left > 0 and not self._paused
+                self._guard("publishing", partial(self._map.publish_when_due, refining))
 
     @property
     def stopping(self) -> bool:
@@ -114,9 +115,9 @@ class MapWorker:
         refined and published.
         """
         idle = self._paused or (self._steps_left <= 0 and not self._to_imagine)
-        if idle and not self._map.changed and self.inbox.empty:
+        if idle and not self._map.waiting and self.inbox.empty:
             self.tell("", 0.0)
-        wait = None if idle and not self._map.changed else 0.1 if idle else 0.0
+        wait = None if idle and not self._map.waiting else 0.1 if idle else 0.0
         command = self.inbox.get(wait)
         while command is not None:
             wanted = self.inbox.wanted

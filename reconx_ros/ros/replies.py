@@ -60,15 +60,21 @@ class MapReplies:
 
 
 class FieldReplies:
-    """Makes the distance field round the robot, for at most ``SHARE`` of the time."""
+    """Makes the distance field round the robot, for at most ``SHARE`` of the time.
+
+    Attributes:
+        owed: whether one was asked for and was not due yet.
+    """
 
     def __init__(self) -> None:
+        self.owed = False
         self._due = -float("inf")
 
     def make(self, epoch: int, mapper: IncrementalMapper, stamp_ns: int) -> FieldUpdate | None:
         """Return the field as it is now, ``None`` where it is not wanted or not due."""
         begun = time.monotonic()
-        field = mapper.field() if begun >= self._due else None
+        self.owed = begun < self._due
+        field = None if self.owed else mapper.field()
         if field is None:
             return None
         now = time.monotonic()

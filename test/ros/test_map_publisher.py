@@ -1,5 +1,6 @@
 """When the worker tells the node of its map."""
 
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -7,11 +8,18 @@ from ros_bench import keyframe
 
 from reconx_ros.config import load_config
 from reconx_ros.mapping.incremental import IncrementalMapper
+from reconx_ros.ros import replies as worker_replies
 from reconx_ros.ros.link_commands import Begin
-from reconx_ros.ros.link_replies import MapUpdate, Reply
+from reconx_ros.ros.link_replies import FieldUpdate, MapUpdate, Reply
 from reconx_ros.ros.map_publisher import MapPublisher
 
-CONFIG = load_config("fast", overrides={"splatting": {"max_gaussians": 2000}})
+CONFIG = load_config(
+    "fast",
+    overrides={
+        "splatting": {"max_gaussians": 2000},
+        "mapping": {"distance_field": {"voxel_size": 0.1, "live_radius": 1.0}},
+    },
+)
 
 
 @dataclass
@@ -97,3 +105,29 @@ def test_a_map_that_was_loaded_is_told_without_keyframes() -> None:
     other.publisher.loaded()
     (update,) = other.told()
     assert update.gaussians.count == len(loaded.gaussians)
+
+
+def test_the_field_that_a_map_had_no_time_for_follows_when_all_is_at_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_replies, "SHARE", 0.002)  # one takes milliseconds: seconds between two
+    worker = Worker(period_s=0.0)
+
+    def fields() -> int:
+        return sum(isinstance(reply, FieldUpdate) for reply in worker.replies)
+
+    worker.add(0)
+    assert len(worker.told()) == fields() == 1
+    assert not worker.publisher.waiting
+    worker.add(1)
+    assert len(worker.told(refining=True)) == fields() == 1
+    assert worker.publisher.waiting
+    deadline = time.monotonic() + 60
+    while worker.publisher.waiting and time.monotonic() < deadline:
+        assert worker.told() == []  # the map is not told again
+        time.sleep(0.05)
+    assert fields() == 2
+    worker.add(2)
+    worker.told(refining=True)
+    worker.publisher.reset(1)
+    assert not worker.publisher.waiting
