@@ -7,9 +7,11 @@ worker would hold as long as it lives. Later ones read from disk, which takes 3 
 """
 
 import contextlib
+import fcntl
 import hashlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -33,12 +35,22 @@ def compile_apart(config: ReconxConfig) -> bool:
     if done is None or done.exists():
         return False
     command, settings = [sys.executable, "-m", "reconx_ros.ros.warmup"], config.model_dump_json()
-    with contextlib.suppress(OSError):  # what cannot be compiled apart is compiled here, on first use
+    with contextlib.suppress(OSError), _alone(done.parent):  # else it is compiled here, on first use
+        if done.exists():
+            return False
         child = subprocess.run(command, input=settings, text=True, check=False)
         if child.returncode == 0:
             done.touch()
             return True
     return False
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait while another process compiles into ``folder``: it is what we need, or most of it."""
+    with (folder / "compiling").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def _state(config: ReconxConfig) -> str:

@@ -80,7 +80,7 @@ class Sender:
     def ready(self) -> None:
         """Wait until the node listens, and tell where the cameras are mounted."""
         self.until(lambda: all(p.get_subscription_count() for p in self.publishers.values()), 60)
-        self.until(lambda: bool(self.statuses) and self.statuses[-1].worker == "idle", 240)
+        self.until(lambda: bool(self.statuses) and self.statuses[-1].worker == "idle", 480)
         optical = transform("base_link", frames.CAMERA, 0, (0, 0, 0), (-0.5, 0.5, -0.5, 0.5))
         self.publishers["static"].publish(TFMessage(transforms=[optical]))
         self.frame(True)

@@ -30,7 +30,7 @@ def test_three_rounds_are_one_map(
     node = launch(
         "reconx_ros.ros.node", *ros_arguments(REMAPPED, use_sim_time=True, status_rate=5.0, **values)
     )
-    idle = spin_until(ros, lambda: bool(statuses) and statuses[-1].worker == "idle", 240)
+    idle = spin_until(ros, lambda: bool(statuses) and statuses[-1].worker == "idle", 480)
     assert idle, node.output  # it may compile first
     player = launch(
         "reconx_ros.ros.player", str(small_bag), "--clock", "--loop", "--wait-for-subscribers", "7"

@@ -43,7 +43,7 @@ def test_keyframes_of_both_are_in_the_map_and_a_silent_one_is_named(
     statuses = listen(ros, MapStatus, "/reconx/status")
     cameras = {name: DrivingCamera(ros, f"/{name}") for name in ("front", "rear")}
     assert all(camera.wait() for camera in cameras.values()), node.output
-    ready = spin_until(ros, lambda: bool(statuses) and statuses[-1].worker == "idle", 240)
+    ready = spin_until(ros, lambda: bool(statuses) and statuses[-1].worker == "idle", 480)
     assert ready, node.output  # it may compile first
     node.wait_for("front/image: /front/image or /front/image/compressed")
     node.wait_for("rear/image: /rear/image, ")

@@ -63,7 +63,7 @@ def test_both_come_once_a_second_and_tell_everything(
     arrays = listen(ros, DiagnosticArray, "/diagnostics")
     camera = DrivingCamera(ros)
     assert camera.wait(60), node.output
-    assert spin_until(ros, lambda: bool(statuses) and statuses[-1].worker == "idle", 240), node.output
+    assert spin_until(ros, lambda: bool(statuses) and statuses[-1].worker == "idle", 480), node.output
     begun, shot = time.monotonic(), 0
 
     def mapped() -> bool:

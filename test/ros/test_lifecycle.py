@@ -38,7 +38,7 @@ def scene(ros: Node, tmp_path: Path) -> Iterator[Scene]:
     made = Scene(tmp_path, ros)
     try:
         assert made.camera.wait(60), made.process.output
-        made.until(lambda: bool(made.statuses) and made.last.worker == "idle", 240)  # it may compile first
+        made.until(lambda: bool(made.statuses) and made.last.worker == "idle", 480)  # it may compile first
         made.one_more()
         yield made
     finally:

@@ -1,5 +1,7 @@
 """The worker's warm-up reaches every kernel that the first keyframes would otherwise wait for."""
 
+import fcntl
+import threading
 from pathlib import Path
 
 import pytest
@@ -25,8 +27,24 @@ def test_the_first_time_is_compiled_in_a_process_of_its_own(
     config = load_config("fast")
     assert compile_apart(config)
     assert not compile_apart(config)  # all of it is on disk now
-    assert [file.name for file in tmp_path.iterdir()] == [f"warm-{_state(config)}"]
+    assert {file.name for file in tmp_path.iterdir()} == {f"warm-{_state(config)}", "compiling"}
     assert _state(config) != _state(load_config("fast", None, {"geometry": {"method": "plane-sweep"}}))
+
+
+def test_who_comes_while_another_compiles_waits_and_finds_it_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconx_ros.splatting.cpu.compilation._FOLDER", tmp_path)
+    config, found = load_config("fast"), []
+    second = threading.Thread(target=lambda: found.append(compile_apart(config)))
+    with (tmp_path / "compiling").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        second.start()
+        second.join(0.5)
+        assert second.is_alive()
+        (tmp_path / f"warm-{_state(config)}").touch()
+    second.join(60)
+    assert found == [False]
 
 
 def test_where_nothing_can_be_kept_all_is_compiled_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
