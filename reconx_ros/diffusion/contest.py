@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from reconx_ros.diffusion.config import SynthesisConfig
+from reconx_ros.diffusion.look import Look
 from reconx_ros.diffusion.nobody import Nobody, Unfilmed
 from reconx_ros.diffusion.protocol import NoSynthesis, Synthesizer
-from reconx_ros.diffusion.trust import Look, Trial, gain, left_out, look
+from reconx_ros.diffusion.trust import Trial, gain, left_out, look, mixed_gain
 from reconx_ros.errors import MissingDependencyError, SynthesisError
 from reconx_ros.progress import Progress, Until
 from reconx_ros.structure.reference import Reference
@@ -33,7 +34,8 @@ def choose(
 ) -> tuple[Synthesizer, dict[str, Any]]:
     """Return who films, its confidence calibrated on ``references``, and the figures of the contest.
 
-    Of ``auto`` nobody does where the best is worse than the map without it.
+    Of ``auto`` nobody does where the map gets worse with the best mixed in, half and half: a finished map
+    shows neither what it guessed itself nor the frames alone, and errors of two kinds partly cancel.
 
     Args:
         running: who may film; the last one learns nothing.
@@ -59,18 +61,19 @@ def choose(
     best = _best(found, config.trust.least_gain)
     contest = {name: _row(each, found[-1], without) for name, each in trials.items()}
     report = {"contest": contest, **({"failed": failed} if failed else {})}
-    over = gain(found[best], without)
-    if over is not None and over < 0:
-        return NoSynthesis(), {**report, "reason": _harm(left[best].name, -over)}
+    mixed = mixed_gain(found[best], without)
+    if mixed is not None and mixed < 0:
+        return NoSynthesis(), {**report, "reason": _harm(left[best].name, -mixed)}
     return _calibrated(left[best], found[best]), report
 
 
 def _row(trial: Trial, fill: Trial, without: Trial) -> dict[str, float | int | None]:
-    return {**trial.json(), "gain_db": gain(trial, fill) or 0.0, "over_none_db": gain(trial, without)}
+    beside = {"over_none_db": gain(trial, without), "mixed_db": mixed_gain(trial, without)}
+    return {**trial.json(), "gain_db": gain(trial, fill) or 0.0, **beside}
 
 
 def _harm(name: str, worse: float) -> str:
-    return f"{name} was {worse:.1f} dB worse than the map without it, in holes of left-out keyframes"
+    return f"the map is {worse:.2f} dB worse with {name} mixed in, in holes of left-out keyframes"
 
 
 def _tried(

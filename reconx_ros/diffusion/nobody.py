@@ -1,7 +1,8 @@
 """Nobody films: a contender like the others, whose frames are what the map shows without any.
 
 Where the map shows something, real colours at measured or guessed depth, there is something to lose: a
-prior that is worse there than the map harms it. Where the map shows nothing, nobody says nothing.
+prior harms the map if the mean of both is worse there than the map alone. Where the map shows nothing,
+nobody says nothing.
 """
 
 from collections.abc import Callable, Sequence

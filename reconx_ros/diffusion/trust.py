@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from reconx_ros.diffusion.protocol import GeneratedFrame, Synthesizer
-from reconx_ros.diffusion.reliability import is_right
+from reconx_ros.diffusion.look import Floats, Look, Mask, mean
+from reconx_ros.diffusion.protocol import Synthesizer
 from reconx_ros.geometry.protocol import OBSERVED, PointCloud
 from reconx_ros.progress import Progress
 from reconx_ros.structure.config import SHORT_CLIP
@@ -24,42 +23,7 @@ from reconx_ros.structure.path import interpolate
 from reconx_ros.structure.reference import Reference
 from reconx_ros.structure.trajectory import Trajectory
 
-FEWEST = 100
-"""Pixels of a region below which a keyframe says nothing about it."""
-
-LEAST_SPREAD = 1e-4
-FLOOR = 1e-6
 POINT_STRIDE = 4
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """How a contender filmed one keyframe.
-
-    Attributes:
-        square: [H, W] squared difference from the photo, mean over the channels.
-        right: [H, W], whether the colour was right.
-        confidence: [H, W] as the contender said.
-        seen: [H, W], whether another keyframe shows the pixel.
-    """
-
-    square: Floats
-    right: Mask
-    confidence: Floats
-    seen: Mask
-
-    @property
-    def holes(self) -> Mask:
-        """[H, W], what no other keyframe shows and the contender speaks of."""
-        return ~self.seen & (self.confidence > 0)
-
-    def holes_db(self, spoken_of: Mask | None = None) -> float:
-        """Return the PSNR in the holes, of those in ``spoken_of`` [h, w] alone; NaN where too few."""
-        holes = self.holes if spoken_of is None else self.holes & _sized(spoken_of, self.seen.shape)
-        return _decibels(self.square[holes])
 
 
 @dataclass(eq=False)
@@ -90,11 +54,10 @@ class Trial:
     def json(self) -> dict[str, float | int | None]:
         """Return means for the report; ``None`` where nothing was measured."""
         looks = self.looks.values()
-        holes, covered = [each.holes_db() for each in looks], [_decibels(e.square[e.seen]) for e in looks]
         known = bool(len(self.right))
         return {
-            "holes_db": _mean(holes),
-            "covered_db": _mean(covered),
+            "holes_db": mean([each.holes_db for each in looks]),
+            "covered_db": mean([each.covered_db for each in looks]),
             "keyframes": len(self.looks),
             "confidence": float(self.confidence.mean()) if known else None,
             "right": float(self.right.mean()) if known else None,
@@ -110,7 +73,7 @@ def look(
     others = [each for at, each in enumerate(references) if at != number]
     path = _toward(references[number], others, contender.clip)
     frames = contender.generate(others, cloud_of(others), path, progress)
-    return _compared(frames[-1], references[number]) if len(frames) == len(path) else None
+    return Look.of(frames[-1], references[number]) if len(frames) == len(path) else None
 
 
 def _toward(wanted: Reference, others: Sequence[Reference], clip: int) -> Trajectory:
@@ -128,9 +91,16 @@ def left_out(references: int, count: int) -> list[int]:
 
 def gain(first: Trial, second: Trial) -> float | None:
     """Return by how many dB ``first`` is better in holes both speak of, mean over keyframes that say."""
-    both = [(first.looks[at], second.looks[at]) for at in first.looks if at in second.looks]
-    gains = [one.holes_db(other.holes) - other.holes_db(one.holes) for one, other in both]
-    return _mean(gains)
+    return mean([one.better(other) for one, other in _both(first, second)])
+
+
+def mixed_gain(first: Trial, second: Trial) -> float | None:
+    """Return by how many dB ``second`` gets better where ``first`` is mixed in, in the same holes."""
+    return mean([one.mixed_in(other) for one, other in _both(first, second)])
+
+
+def _both(first: Trial, second: Trial) -> list[tuple[Look, Look]]:
+    return [(first.looks[at], second.looks[at]) for at in first.looks if at in second.looks]
 
 
 def cloud_of(references: Sequence[Reference]) -> PointCloud:
@@ -153,42 +123,5 @@ def cloud_of(references: Sequence[Reference]) -> PointCloud:
     )
 
 
-def _compared(frame: GeneratedFrame, truth: Reference) -> Look:
-    photo = _unit(truth.resized(frame.camera.height, frame.camera.width).image)
-    picture = _exposed(_unit(frame.image), photo, frame.seen)
-    square = np.square(picture - photo).mean(axis=-1)
-    return Look(square, is_right(picture, photo), frame.confidence, frame.seen)
-
-
-def _sized(mask: Mask, shape: tuple[int, ...]) -> Mask:
-    """Return the nearest pixels of a mask [h, w] for another size."""
-    size = (shape[1], shape[0])
-    other = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
-    return np.asarray(other > 0)
-
-
 def _joined(parts: Sequence[NDArray[Any]], kind: DTypeLike) -> NDArray[Any]:
     return np.concatenate(parts) if parts else np.zeros(0, kind)
-
-
-def _unit(image: NDArray[np.uint8]) -> Floats:
-    return image.astype(np.float32) / np.float32(255)
-
-
-def _exposed(picture: Floats, photo: Floats, seen: Mask) -> Floats:
-    """Bring ``picture`` to the exposure of ``photo``, by least squares over the pixels both show."""
-    if np.count_nonzero(seen) < FEWEST:
-        return picture
-    given, wanted = picture[seen], photo[seen]
-    off, away = given - given.mean(0), wanted - wanted.mean(0)
-    gain_ = (off * away).mean(0) / np.maximum(np.square(off).mean(0), LEAST_SPREAD)
-    return np.asarray(np.clip((picture - given.mean(0)) * gain_ + wanted.mean(0), 0, 1), np.float32)
-
-
-def _decibels(square: Floats) -> float:
-    return float(-10 * np.log10(square.mean() + FLOOR)) if len(square) >= FEWEST else float("nan")
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    known = [value for value in values if np.isfinite(value)]
-    return float(np.mean(known)) if known else None

@@ -16,6 +16,7 @@ from reconx_ros.diffusion import choose as who
 from reconx_ros.diffusion.choose import contenders
 from reconx_ros.diffusion.config import SmallConfig, SynthesisConfig, TrustConfig
 from reconx_ros.diffusion.contest import choose
+from reconx_ros.diffusion.look import Look
 from reconx_ros.diffusion.nobody import Nobody
 from reconx_ros.diffusion.protocol import Scene
 from reconx_ros.diffusion.small.export import export
@@ -24,7 +25,7 @@ from reconx_ros.diffusion.small.model import SmallModel
 from reconx_ros.diffusion.small.names import CURVES
 from reconx_ros.diffusion.small.synthesizer import SmallSynthesizer
 from reconx_ros.diffusion.synthesis import Studio, Synthesis
-from reconx_ros.diffusion.trust import Look, Trial, cloud_of, gain
+from reconx_ros.diffusion.trust import Trial, cloud_of, gain, mixed_gain
 from reconx_ros.errors import SynthesisError
 from reconx_ros.progress import Silent, Until
 from reconx_ros.structure.reference import Reference
@@ -54,7 +55,8 @@ def test_the_trial_measures_holes_and_covered_pixels(
     figures = found.json()
     assert figures["keyframes"] == 4
     assert figures["covered_db"] > 20
-    mean = np.nanmean([-10 * np.log10(e.square[e.seen].mean() + 1e-6) for e in found.looks.values()])
+    squares = [np.square(e.off[e.seen]).mean() for e in found.looks.values()]
+    mean = np.nanmean([-10 * np.log10(each + 1e-6) for each in squares])
     assert figures["covered_db"] == pytest.approx(mean, abs=0.01)
 
 
@@ -79,7 +81,8 @@ def test_contenders_are_compared_on_the_pixels_of_the_keyframes_that_both_speak_
         squares[:, 16:], confidence[:, says] = deep, 0.5
         big = (np.repeat(np.repeat(each, times, 0), times, 1) for each in (squares, confidence))
         errors, said = big
-        return Look(errors, errors < 0.1, said, np.zeros_like(said, np.bool_))
+        off = np.repeat(np.sqrt(errors)[..., None], 3, axis=-1)
+        return Look(off, errors < 0.1, said, np.zeros_like(said, np.bool_))
 
     near, everywhere = slice(0, 16), slice(None)
     fill = Trial({at: filmed(0.01, 0.01, near) for at in (0, 2, 4)})
@@ -88,6 +91,24 @@ def test_contenders_are_compared_on_the_pixels_of_the_keyframes_that_both_speak_
     assert gain(fill, bold) == pytest.approx(-10, abs=0.01)
     assert bold.json()["holes_db"] == pytest.approx(8.2, abs=0.1)
     assert gain(Trial(), fill) is gain(fill, Trial()) is None
+
+
+def test_what_errs_the_other_way_helps_though_it_is_worse_alone() -> None:
+    """Also at another size, and only where the map shows something."""
+
+    def filmed(off: float, height: int, says: slice) -> Trial:
+        size = (height, height * 4 // 3)
+        confidence = np.zeros(size, np.float32)
+        confidence[:, says] = 1
+        looked = Look(np.full((*size, 3), off, np.float32), confidence > 2, confidence, confidence > 2)
+        return Trial({1: looked})
+
+    shown = filmed(0.1, 24, slice(0, 16))
+    other, same = (filmed(off, 48, slice(None)) for off in (-0.15, 0.15))
+    assert gain(other, shown) == gain(same, shown) == pytest.approx(-3.52, abs=0.01)
+    assert mixed_gain(other, shown) == pytest.approx(20 * np.log10(0.1 / 0.025), abs=0.01)
+    assert mixed_gain(same, shown) == pytest.approx(20 * np.log10(0.1 / 0.125), abs=0.01)
+    assert mixed_gain(other, filmed(0.1, 24, slice(0, 1))) is None
 
 
 def test_a_prior_that_helps_nothing_here_is_not_used(config: SmallConfig, views: list[Reference]) -> None:
@@ -105,14 +126,17 @@ def test_a_prior_that_helps_nothing_here_is_not_used(config: SmallConfig, views:
     assert "one view" in why["reason"]
 
 
-def drawn(views: Sequence[Reference], alpha: float, wrong: int) -> Callable[[Sequence[Reference]], Scene]:
-    """Return a map that shows every view as it was taken, or with its colours ``wrong``."""
+def drawn(
+    views: Sequence[Reference], alpha: float, wrong: int, noise: float
+) -> Callable[[Sequence[Reference]], Scene]:
+    """Return a map that shows every view as it was taken, or with its colours ``wrong`` or noisy."""
+    errors = np.random.default_rng(0).normal(0, noise, (48, 64, 3)).astype(np.float32)
 
     def scene(camera: Camera) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         true = next(e for e in views if (e.camera.world_from_camera == camera.world_from_camera).all())
         image = np.roll(true.resized(camera.height, camera.width).image, wrong, axis=(0, 1))
         opaque = np.full(image.shape[:2], alpha, np.float32)
-        return (alpha * image / 255).astype(np.float32), opaque
+        return (alpha * (image / 255 + errors)).clip(0, 1).astype(np.float32), opaque
 
     return lambda references: scene
 
@@ -123,17 +147,21 @@ def test_nobody_films_where_the_map_shows_better_what_it_guesses(
     path = Trajectory((views[2].camera,))
     auto = SynthesisConfig(small=config)
 
-    def filmed(alpha: float, wrong: int, how: SynthesisConfig = auto) -> Synthesis:
-        studio = Studio(how, "cpu", drawn(views, alpha, wrong))
+    def filmed(alpha: float, wrong: int, how: SynthesisConfig = auto, noise: float = 0) -> Synthesis:
+        studio = Studio(how, "cpu", drawn(views, alpha, wrong, noise))
         return studio.film(views[:3], cloud_of(views[:3]), path, Silent())
 
     harmful, helpful, silent = filmed(1, 0), filmed(1, 24), filmed(0.4, 0)
     assert (harmful.name, harmful.frames) == ("none", ())
     assert harmful.report["contest"]["push-pull"]["over_none_db"] < -10
-    assert re.search(r"none: push-pull was [0-9.]+ dB worse than the map without it", harmful.summary)
+    assert re.search(r"none: the map is [0-9.]+ dB worse with push-pull mixed in", harmful.summary)
     assert len(helpful.frames) == len(silent.frames) == 1
     assert helpful.report["contest"]["push-pull"]["over_none_db"] > 1
     assert silent.report["contest"]["push-pull"]["over_none_db"] is None
+    unlike = filmed(1, 0, noise=0.03)
+    assert unlike.report["contest"]["push-pull"]["over_none_db"] < -0.5
+    assert unlike.report["contest"]["push-pull"]["mixed_db"] > 0.5
+    assert len(unlike.frames) == 1
     asked_for = filmed(1, 0, SynthesisConfig(small=config, method="push-pull"))
     assert asked_for.name == "push-pull"
 
