@@ -1,6 +1,6 @@
 """How long a live map takes for a keyframe, over the size of the map.
 
-    python benchmarks/adding.py [--json FILE] [--keyframes 8] [--sizes 10000 50000 200000]
+    python benchmarks/adding.py [--json FILE] [--keyframes 8] [--sizes 10000 100000 500000]
 
 A map of so many Gaussians is loaded, a floor that no keyframe looks at; then keyframes of a simulated room
 (320x240, with depth) are added; each sees some of what those before it saw. The map is not refined.
@@ -36,6 +36,7 @@ from reconx_ros.sources.open import open_source
 from reconx_ros.splatting.initialise import initialise
 
 SPACING, BELOW = 0.03, -20.0  # metres
+CAP = 1_000_000  # points, and Gaussians beside those of the floor: never reached
 WARM = 2  # keyframes
 
 
@@ -84,9 +85,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keyframes", type=int, default=8)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 50_000, 200_000])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 500_000])
     options = parser.parse_args()
-    config = load_config("fast", None, {"splatting": {"max_gaussians": 1_000_000}})
+    caps = {"splatting": {"max_gaussians": CAP}, "geometry": {"fusion": {"max_points": CAP}}}
+    config = load_config("fast", None, caps)
     with tempfile.TemporaryDirectory() as folder:
         bag = Path(folder) / "room"
         simulate(bag, frames=options.keyframes, width=320, height=240)

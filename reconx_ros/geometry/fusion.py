@@ -1,11 +1,13 @@
 """Pointmaps become one cloud: duplicates merged, points that were seen through removed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.geometry.agreement import CONTRADICTS, MeasuredView, judge
+from reconx_ros.geometry.bricks import SIDE, Bricks
 from reconx_ros.geometry.confidence import RHO
 from reconx_ros.geometry.config import FusionConfig
 from reconx_ros.geometry.protocol import OBSERVED, GeometryEstimate, PointCloud, PointMap
@@ -44,22 +46,23 @@ class CloudFusion:
     it as have seen it. Above ``max_points`` the points of least weight leave.
     """
 
-    def __init__(self, config: FusionConfig, scale: float = 1.0) -> None:
+    def __init__(self, config: FusionConfig, scale: float = 1.0, side: int = SIDE) -> None:
         """Create an empty cloud.
 
         Args:
             config: voxel size and limits.
             scale: world units a metre of the configuration stands for: 1 in a metric world, else
                 ``world_scale``.
+            side: of the bricks it is kept in (``Bricks``).
         """
         self._config = config
         self._voxel_size = config.voxel_size * scale
-        self._voxels = Voxels.empty()
+        self._bricks = Bricks(self._voxel_size, side)
         self._next_id = 0
 
     def add(
         self, keyframe: Keyframe, pointmap: PointMap, provenance: int = OBSERVED, group: int = 0
-    ) -> NDArray[np.intp]:
+    ) -> PointCloud:
         """Remove what this view saw through, then merge it.
 
         Args:
@@ -69,8 +72,7 @@ class CloudFusion:
             group: the voxels it creates belong to; see ``move``.
 
         Returns:
-            Rows of ``cloud()``, as it is now, that this view created. Removal moves rows: earlier
-            indices lose their meaning with each call.
+            The points that this view created.
 
         Raises:
             GeometryError: a point is too far from the origin for the voxel size.
@@ -80,7 +82,7 @@ class CloudFusion:
 
     def merge(
         self, keyframe: Keyframe, pointmap: PointMap, provenance: int = OBSERVED, group: int = 0
-    ) -> NDArray[np.intp]:
+    ) -> PointCloud:
         """Merge a view without removing what it saw through; arguments and result as in ``add``."""
         sums = sum_by_voxel(
             pointmap,
@@ -92,7 +94,7 @@ class CloudFusion:
         each = 1 / np.maximum(sums.points, 1)
         count, weight = len(sums.keys), sums.weight * each
         shared = pointmap.shared or pointmap.deviation is not None
-        return self._insert(
+        created = self._insert(
             Voxels(
                 sums.keys,
                 weight,
@@ -106,37 +108,31 @@ class CloudFusion:
                 np.full(count, shared, np.int32),
             )
         )
+        return _cloud(created)
 
     def carve(self, keyframe: Keyframe, pointmap: PointMap) -> int:
         """Remove the points that this view, with those before it, saw through; return their number."""
-        voxels = self._voxels
         # The tolerance is the view's alone: a low C says that a point may not be there at all.
-        exact = np.zeros(len(voxels), np.float32)
-        points = voxels.means()[:, :3].astype(np.float32)
         least, deviation = trusted(pointmap)
-        tolerance = max(SEEN_THROUGH, APART * deviation)
-        verdict = judge(points, exact, _measured(keyframe, pointmap, least), tolerance)
-        voxels.through = voxels.through + (verdict == CONTRADICTS)
-        gone = (voxels.through >= voxels.views) & (verdict == CONTRADICTS)
-        if gone.any():
-            voxels.keep(~gone)
-        return int(np.count_nonzero(gone))
+        view, tolerance = _measured(keyframe, pointmap, least), max(SEEN_THROUGH, APART * deviation)
+        removed = 0
+        if not np.isfinite(view.depth).any():
+            return removed
+        for number in self._bricks.in_view(keyframe.camera, float(np.nanmax(view.depth))):
+            voxels = self._bricks[number]
+            points = voxels.means()[:, :3].astype(np.float32)
+            verdict = judge(points, np.zeros(len(points), np.float32), view, tolerance)
+            seen_through = verdict == CONTRADICTS
+            if seen_through.any():
+                judged = replace(voxels, through=voxels.through + seen_through)
+                stays = ~(seen_through & (judged.through >= judged.views))
+                self._bricks.change(number, judged.select(stays))
+                removed += int(np.count_nonzero(~stays))
+        return removed
 
-    def cloud(self, rows: NDArray[np.intp] | None = None) -> PointCloud:
-        """Return the cloud as it is now, or these ``rows`` of it."""
-        voxels = self._voxels if rows is None else self._voxels.select(rows)
-        mean = voxels.means()
-        length = np.linalg.norm(mean[:, 6:], axis=1, keepdims=True)
-        upward = np.array([0.0, 0.0, 1.0])  # where opposite normals cancelled out
-        normals = np.where(length > 1e-9, mean[:, 6:] / np.maximum(length, 1e-9), upward)
-        return PointCloud(
-            mean[:, :3].astype(np.float32),
-            np.rint(mean[:, 3:6]).astype(np.uint8),
-            normals.astype(np.float32),
-            voxels.confidence(),
-            voxels.provenance.copy(),
-            voxels.views.copy(),
-        )
+    def cloud(self) -> PointCloud:
+        """Return the cloud as it is now, in the order its points were created in."""
+        return _cloud(self._bricks.whole())
 
     def restore(self, cloud: PointCloud, shared: bool = False) -> None:
         """Replace the cloud by one that was made before; merging goes on from there.
@@ -162,21 +158,17 @@ class CloudFusion:
             cloud.views * np.int32(shared),
         )
         _, first = np.unique(saved.keys, return_index=True)
-        saved.keep(np.sort(first))  # a finer cloud: one point a voxel
-        self._voxels = Voxels.empty()
-        self._insert(saved)
+        self._bricks.replace(Voxels.empty())
+        self._insert(saved.select(np.sort(first)))  # a finer cloud: one point a voxel
 
     @property
     def ids(self) -> NDArray[np.int64]:
         """[N] int64, for each row of ``cloud()`` the number the point keeps for life."""
-        return self._voxels.ids.copy()
+        return self._bricks.ids()
 
     def take(self, group: int) -> Voxels:
         """Remove and return the voxels of a group; ``put`` brings them back."""
-        mine = self._voxels.group == group
-        taken = self._voxels.select(mine)
-        self._voxels.keep(~mine)
-        return taken
+        return self._bricks.filter(lambda voxels: voxels.group != group)
 
     def put(self, voxels: Voxels) -> None:
         """Bring back what ``take`` gave; voxels seen anew meanwhile merge with them."""
@@ -184,12 +176,12 @@ class CloudFusion:
 
     def regroup(self, old: int, new: int) -> None:
         """Let the voxels of the group ``old`` belong to ``new``."""
-        group = self._voxels.group
-        self._voxels.group = np.where(group == old, np.int32(new), group)
+        for number in self._bricks:
+            self._bricks.change(number, self._bricks[number].regrouped(old, new))
 
     def remove(self, rows: NDArray[np.bool_]) -> None:
         """Remove the points at ``rows``, a mask over ``cloud()``."""
-        self._voxels.keep(~rows)
+        self._bricks.replace(self._bricks.whole().select(~rows))
 
     def move(self, motions: Mapping[int, NDArray[np.float64]]) -> None:
         """Move each group by its rigid motion [4, 4]; points that meet in a voxel become one.
@@ -197,24 +189,39 @@ class CloudFusion:
         Raises:
             GeometryError: a point would be too far from the origin for the voxel size.
         """
-        self._voxels = move_groups(self._voxels, motions, self._voxel_size)
+        self._bricks.replace(move_groups(self._bricks.whole(), motions, self._voxel_size))
 
     def __len__(self) -> int:
         """Return the number of points."""
-        return len(self._voxels)
+        return len(self._bricks)
 
     def _new_ids(self, count: int) -> NDArray[np.int64]:
         begin, self._next_id = self._next_id, self._next_id + count
         return np.arange(begin, self._next_id)
 
-    def _insert(self, new: Voxels) -> NDArray[np.intp]:
-        """Merge ``new`` (distinct keys) and return the rows it created."""
-        old = len(self._voxels)
-        self._voxels.insert(new)
-        kept = self._voxels.most_confident(self._config.max_points)
-        if len(kept) < len(self._voxels):
-            self._voxels.keep(kept)
-        return np.flatnonzero(kept >= old)
+    def _insert(self, new: Voxels) -> Voxels:
+        """Merge ``new`` (distinct keys) and return those of them that stand for themselves."""
+        created = new.select(self._bricks.insert(new))
+        if len(self._bricks) > self._config.max_points:
+            stays = self._bricks.limit(self._config.max_points)
+            self._bricks.filter(stays)
+            created = created.select(stays(created))
+        return created
+
+
+def _cloud(voxels: Voxels) -> PointCloud:
+    mean = voxels.means()
+    length = np.linalg.norm(mean[:, 6:], axis=1, keepdims=True)
+    upward = np.array([0.0, 0.0, 1.0])  # where opposite normals cancelled out
+    normals = np.where(length > 1e-9, mean[:, 6:] / np.maximum(length, 1e-9), upward)
+    return PointCloud(
+        mean[:, :3].astype(np.float32),
+        np.rint(mean[:, 3:6]).astype(np.uint8),
+        normals.astype(np.float32),
+        voxels.confidence(),
+        voxels.provenance.copy(),
+        voxels.views.copy(),
+    )
 
 
 def fuse(estimate: GeometryEstimate, config: FusionConfig) -> PointCloud:

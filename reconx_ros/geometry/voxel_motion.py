@@ -26,13 +26,11 @@ def move_groups(voxels: Voxels, motions: Mapping[int, NDArray[np.float64]], voxe
         values[mine, :3] = values[mine, :3] @ rotation.T + voxels.weight[mine, None] * shift
         values[mine, 6:] = values[mine, 6:] @ rotation.T
     moved = replace(voxels, values=values)
-    moved.keys = voxel_keys(moved.means()[:, :3].astype(np.float32), voxel_size)
+    moved = replace(moved, keys=voxel_keys(moved.means()[:, :3].astype(np.float32), voxel_size))
     _, first, cell = np.unique(moved.keys, return_index=True, return_inverse=True)
-    merged = moved.select(first)
+    merged, sums = moved.select(first), {}
     for name in SUMS:
-        total = np.zeros_like(getattr(merged, name))
-        np.add.at(total, cell, getattr(moved, name))
-        setattr(merged, name, total)
+        sums[name] = np.zeros_like(getattr(merged, name))
+        np.add.at(sums[name], cell, getattr(moved, name))
     np.minimum.at(merged.provenance, cell, moved.provenance)
-    merged.keep(np.argsort(first))  # the order they were created in
-    return merged
+    return replace(merged, **sums).select(np.argsort(first))  # the order they were created in

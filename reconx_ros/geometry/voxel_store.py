@@ -1,6 +1,7 @@
-"""The growing cloud: a row a voxel."""
+"""Voxels of a cloud: a row each."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +10,9 @@ SUMS = ("weight", "values", "views", "through", "shared", "sharing")
 """Fields of ``Voxels`` that add up where two become one."""
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Voxels:
-    """Voxels in order of creation; the sums are weighted by C - 1.
-
-    Whatever changes them puts new arrays in the place of the old ones.
+    """Voxels; the sums are weighted by C - 1.
 
     Inverse variances of views add up. Odds of being right do not: the odds of a view already count how many
     others agree with it, and views share the errors of poses and intrinsics. All views of odds, and those
@@ -66,32 +65,34 @@ class Voxels:
         alone = self.weight - self.shared
         return (1 + alone + self.shared / np.maximum(self.sharing, 1)).astype(np.float32)
 
-    def keep(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> None:
-        """Drop all but ``rows`` (mask or indices)."""
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name)[rows])
-
     def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "Voxels":
         """Return a copy of ``rows`` (mask or indices)."""
         return Voxels(*(getattr(self, field.name)[rows].copy() for field in fields(self)))
 
-    def insert(self, new: "Voxels") -> None:
-        """Merge ``new`` into the voxels of equal key; the others are appended in their order.
+    @staticmethod
+    def concatenate(parts: Iterable["Voxels"]) -> "Voxels":
+        """Return the voxels of all ``parts``, which share no key."""
+        parts = [Voxels.empty(), *parts]
+        return Voxels(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Voxels)))
+
+    def merged(self, new: "Voxels") -> tuple["Voxels", NDArray[np.bool_]]:
+        """Return these with ``new`` in those of equal key and the others behind, and which of ``new``.
 
         A voxel that is there already keeps its id and group.
         """
         _, here, there = np.intersect1d(self.keys, new.keys, assume_unique=True, return_indices=True)
         fresh = np.ones(len(new), bool)
         fresh[there] = False
-        for field in fields(self):  # what the arrays were stays whole, for whoever still has them
-            both = [getattr(self, field.name), getattr(new, field.name)[fresh]]
-            setattr(self, field.name, np.concatenate(both))
+        both = Voxels.concatenate([self, new.select(fresh)])
         for name in SUMS:
-            getattr(self, name)[here] += getattr(new, name)[there]
-        self.provenance[here] = np.minimum(self.provenance[here], new.provenance[there])
+            getattr(both, name)[here] += getattr(new, name)[there]
+        both.provenance[here] = np.minimum(both.provenance[here], new.provenance[there])
+        return both, fresh
 
-    def most_confident(self, most: int) -> NDArray[np.intp]:
-        """Return the rows, ascending, of the ``most`` voxels of greatest weight (then smallest key)."""
-        if len(self) <= most:
-            return np.arange(len(self))
-        return np.sort(np.lexsort((self.keys, -self.weight))[:most])
+    def in_order(self) -> "Voxels":
+        """Return the same in the order they were created in."""
+        return self.select(np.argsort(self.ids, kind="stable"))
+
+    def regrouped(self, old: int, new: int) -> "Voxels":
+        """Return the same where those of the group ``old`` belong to ``new``."""
+        return replace(self, group=np.where(self.group == old, np.int32(new), self.group))

@@ -16,8 +16,8 @@ from reconx_ros.errors import MapError
 from reconx_ros.geometry.voxel_motion import move_groups
 from reconx_ros.geometry.voxel_store import Voxels
 from reconx_ros.keyframes.keyframe import Keyframe
-from reconx_ros.mapping.live_gaussians import TakenGaussians
 from reconx_ros.mapping.npz import DAMAGED
+from reconx_ros.mapping.taken import TakenGaussians
 from reconx_ros.splatting.appearance import Appearance
 from reconx_ros.splatting.evidence import Evidence
 from reconx_ros.splatting.gaussians import GaussianMap

@@ -1,6 +1,5 @@
 """The live map: keyframes come one by one, the map is valid after every step."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,35 +11,28 @@ from numpy.typing import NDArray
 from reconx_ros.config import ReconxConfig
 from reconx_ros.diffusion.protocol import Scene
 from reconx_ros.diffusion.synthesis import Synthesis
-from reconx_ros.geometry.choose import FROM_NEIGHBOURS, ROOMS, choose_method
-from reconx_ros.geometry.protocol import OBSERVED, Geometry, GeometryEstimate, PointMap
+from reconx_ros.geometry.choose import FROM_NEIGHBOURS
+from reconx_ros.geometry.protocol import PointMap
 from reconx_ros.keyframes.keyframe import Keyframe
-from reconx_ros.keyframes.overlap import shown_again
 from reconx_ros.mapping.box import Box
 from reconx_ros.mapping.distance_field import DistanceField
 from reconx_ros.mapping.far import FarPoints
 from reconx_ros.mapping.imagination import Imagination, Surroundings
+from reconx_ros.mapping.intake import Intake
 from reconx_ros.mapping.local_field import local_field
 from reconx_ros.mapping.near import NearMap
 from reconx_ros.mapping.paging import Paging
 from reconx_ros.mapping.reconstruction import Reconstruction
+from reconx_ros.mapping.rooms import Rooms
 from reconx_ros.mapping.submaps import Submaps
-from reconx_ros.mapping.undo import all_or_nothing
 from reconx_ros.mapping.whole import whole_map
 from reconx_ros.mapping.witnesses import Witnesses
 from reconx_ros.progress import Progress, Silent
-from reconx_ros.splatting.initialise import initialise
 from reconx_ros.splatting.rasterize import observed_by
 from reconx_ros.splatting.report import OptimisationReport
-from reconx_ros.splatting.views import observed_view
 from reconx_ros.stopwatch import Stopwatch
 
 Array = NDArray[np.float64]
-
-_log = logging.getLogger(__name__)
-
-WAITING = 4
-"""Keyframes whose geometry is asked for again when a new one comes, at most."""
 
 
 class IncrementalMapper:
@@ -66,9 +58,7 @@ class IncrementalMapper:
     def reset(self) -> None:
         """Forget the map and all keyframes."""
         self._near = NearMap(self.config)
-        self._rooms: dict[str, Geometry] = {}
-        self._geometry: dict[str, str] = {}
-        self._warnings: list[str] = []
+        self._rooms = Rooms(self.config.geometry)
         self.imagination.reset()
         self.imagined = Synthesis(report={"reason": "nothing was filmed yet"})
         self._submaps = Submaps(self.config.mapping)
@@ -85,7 +75,7 @@ class IncrementalMapper:
     @property
     def ids(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ids of the points and of the Gaussians in memory, in the order of ``snapshot(whole=False)``."""
-        return self._near.fusion.ids, self._near.gaussians.ids.copy()
+        return self._near.fusion.ids, self._near.gaussians.ids
 
     @property
     def submaps(self) -> tuple[int, int]:
@@ -118,14 +108,14 @@ class IncrementalMapper:
         """
         views = [*self._near.keyframes, keyframe]
         with self._watch.stage("geometry"):
-            geometry = self._room(views)
+            geometry = self._rooms.choose(views)
             waiting = [i for i, view in enumerate(self._near.keyframes) if view.name in self._near.waiting]
             estimate = geometry.estimate(views, Silent(), only=[len(views) - 1, *waiting])
-            self._warn(estimate.warnings(()))
-        with all_or_nothing(self._near, self._submaps, self._witnesses):
-            self._take_in(estimate, geometry.name in FROM_NEIGHBOURS)
+            self._rooms.warn(estimate.warnings(()))
+        intake = Intake(self.config, self._near, self._submaps, self._witnesses, self._watch)
+        intake.take(estimate, geometry.name in FROM_NEIGHBOURS)
         with self._watch.stage("submaps"):
-            self._paging.turn(self._near, self._submaps.active(), self._room)
+            self._paging.turn(self._near, self._submaps.active(), self._rooms.choose)
         return estimate.pointmaps[0]
 
     def refine(self, seconds: float, progress: Progress | None = None) -> OptimisationReport | None:
@@ -151,7 +141,7 @@ class IncrementalMapper:
             return 0
         with self._watch.stage("synthesis"):
             views, cloud = self._near.keyframes, self._near.fusion.cloud()
-            room, group = self._room(views), self._near.groups[views[-1].name]
+            room, group = self._rooms.choose(views), self._near.groups[views[-1].name]
             surroundings = Surroundings(cloud, self._near.gaussians.witnesses(), group, self._scene())
             made = self.imagination.film(views, room, surroundings, progress or Silent())
         if not made.interrupted:
@@ -180,8 +170,8 @@ class IncrementalMapper:
         if live is None:
             return None
         report = {
-            **self._geometry,
-            "warnings": list(self._warnings),
+            **self._rooms.report,
+            "warnings": list(self._rooms.warnings),
             "seconds": dict(self._watch.seconds),
             "optimisation": self._report,
             "pruned": asdict(self._near.gaussians.pruned),
@@ -225,7 +215,7 @@ class IncrementalMapper:
         near.gaussians.restore(reconstruction.gaussians, reconstruction.evidence)
         near.metric = reconstruction.metric
         self.reset()
-        self._near, self._geometry = near, made_by
+        self._near, self._rooms = near, Rooms(self.config.geometry, made_by)
 
     def correct(self, poses: Mapping[str, Array]) -> int:
         """Move the map where poses of keyframes were corrected (a loop was closed).
@@ -261,76 +251,3 @@ class IncrementalMapper:
         """
         box = Box.of(low, high, world_from_box)
         return self._paging.clear(box) + self._near.clear(box)
-
-    def _warn(self, lines: list[str]) -> None:
-        """Say what the geometry of the newest keyframe came with, and keep it for the report."""
-        for line in lines:
-            if line not in self._warnings:
-                _log.warning(line)
-        self._warnings = lines
-
-    def _take_in(self, estimate: GeometryEstimate, from_neighbours: bool) -> None:
-        """Take in the new keyframe, the first of ``estimate``, and those that waited for it."""
-        taken, pointmap = estimate.keyframes[0], estimate.pointmaps[0]
-        with self._watch.stage("geometry"):
-            rows = self._near.fusion.add(taken, pointmap, OBSERVED, self._submaps.next(taken.camera))
-        self._near.enter(taken, self._submaps.assign(taken.name, taken.camera).number)
-        self._renew(taken)
-        self._near.metric = estimate.metric
-        if from_neighbours and not pointmap.known.any():
-            self._near.waiting = [*self._near.waiting, taken.name][-WAITING:]
-        else:
-            self._grow(taken, pointmap, rows)
-        for late, found in zip(estimate.keyframes[1:], estimate.pointmaps[1:], strict=True):
-            if late.name in self._near.waiting:  # else this keyframe has replaced it
-                self._deliver(late, found)
-
-    def _renew(self, keyframe: Keyframe) -> None:
-        """Let old views go that ``keyframe`` shows again: places that are seen daily must not grow.
-
-        What came of them stays. Where few views are left of a submap it joins that of ``keyframe``, else
-        there would be ever more of them.
-        """
-        old = [k for k in self._near.keyframes if self._submaps.outlived(k.name)]
-        gone = shown_again(keyframe, old, self.config.keyframes.max_overlap)
-        if not gone:
-            return
-        left = self._near.forget(gone)
-        views = {k.name: (k, left[k.name]) for k in old if k.name in left}
-        self._near.released += self._witnesses.replace(views, self._near.keyframes)
-        for name, number in left.items():
-            self._submaps.leave(name, number)
-        mine = self._near.groups[keyframe.name]
-        for number in sorted(set(left.values()) - {mine}):
-            if self._submaps.absorb(number, mine):
-                self._near.regroup(number, mine)
-                self._witnesses.regroup(number, mine)
-
-    def _room(self, views: list[Keyframe]) -> Geometry:
-        """Return the room for ``views``; it is kept, for rooms remember what they know of each view."""
-        method, reason = choose_method(self.config.geometry, views)
-        if method not in self._rooms:
-            _log.info("geometry is %s: %s", method, reason)
-            self._geometry = {"geometry": method, "geometry_reason": reason}
-            self._rooms[method] = ROOMS[method](self.config.geometry, True)
-        return self._rooms[method]
-
-    def _deliver(self, keyframe: Keyframe, pointmap: PointMap) -> None:
-        """Bring in a keyframe that waited, if its geometry is known by now."""
-        if pointmap.known.any():
-            self._near.waiting.remove(keyframe.name)
-            self._near.renew(keyframe)
-            with self._watch.stage("geometry"):
-                rows = self._near.fusion.add(keyframe, pointmap, OBSERVED, self._near.groups[keyframe.name])
-            self._grow(keyframe, pointmap, rows)
-
-    def _grow(self, keyframe: Keyframe, pointmap: PointMap, rows: NDArray[np.intp]) -> None:
-        with self._watch.stage("splatting"):
-            new, group = self._near.fusion.cloud(rows), self._near.groups[keyframe.name]
-            if len(new):
-                self._near.gaussians.add(initialise(new, self.config.splatting), group)
-            view = observed_view(keyframe, pointmap)
-            self._near.gaussians.replace_imagined(view)
-            self._near.gaussians.add_views(keyframe.name, [view])
-            self._near.gaussians.prune()
-            self._near.gaussians.fill(keyframe, view.depth, group)

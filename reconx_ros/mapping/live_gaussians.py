@@ -2,84 +2,63 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reconx_ros.camera import Camera
 from reconx_ros.config import ReconxConfig
 from reconx_ros.diffusion.protocol import GeneratedFrame
-from reconx_ros.diffusion.seen import also_seen
 from reconx_ros.geometry.protocol import GENERATED
 from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.mapping.live_views import LiveViews
 from reconx_ros.mapping.submaps import LOADED
+from reconx_ros.mapping.taken import TakenGaussians
 from reconx_ros.progress import Progress
 from reconx_ros.splatting.appearance import Appearance
-from reconx_ros.splatting.device import drawing_device
 from reconx_ros.splatting.evidence import Evidence
 from reconx_ros.splatting.gaussians import Floats, GaussianMap
 from reconx_ros.splatting.grow import imagined, unexplained
 from reconx_ros.splatting.optimise import GaussianOptimiser
 from reconx_ros.splatting.prune import Pruned, relative_depth
 from reconx_ros.splatting.report import OptimisationReport
-from reconx_ros.splatting.training import TrainingSet
 from reconx_ros.splatting.view import TrainingView
-from reconx_ros.splatting.views import generated_views
 from reconx_ros.structure.reference import Reference
-
-IMAGINED = "imagined"
-"""What generated frames are called among the views; no keyframe has this name, they are numbered."""
 
 BEHIND = 0.1
 """Share of a measured depth up to which a Gaussian belongs to that surface."""
 
+REMOVED = 1 / 16
+"""Share of the rows from which those of removed Gaussians are given back."""
+
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
-class TakenGaussians:
-    """The Gaussians of a submap outside of the optimiser.
-
-    Attributes:
-        gaussians: N of them.
-        ids: [N] int64.
-        appearance: exposures of the views that left with them.
-        evidence: what their confidence comes of.
-    """
-
-    gaussians: GaussianMap
-    ids: NDArray[np.int64]
-    appearance: Appearance
-    evidence: Evidence
-
-    def select(self, rows: NDArray[np.bool_]) -> "TakenGaussians":
-        """Return those at ``rows``, with all exposures."""
-        chosen = self.gaussians.select(rows), self.ids[rows]
-        return TakenGaussians(*chosen, self.appearance, self.evidence.select(rows))
-
-
 class LiveGaussians:
-    """Gaussians under optimisation, by submap; there may be none, then views wait for some.
-
-    Attributes:
-        ids: [N] int64, for each Gaussian the number it keeps for life.
-        groups: [N] int32, the submap of each.
-    """
+    """N Gaussians under optimisation, by submap; there may be none, then views wait for some."""
 
     def __init__(self, config: ReconxConfig) -> None:
         self._config, self._settings = config, config.splatting
         self._optimiser: GaussianOptimiser | None = None
-        self._training: TrainingSet | None = None
-        self._views: list[str] = []
-        self._filmed: tuple[GeneratedFrame, ...] = ()
+        self._views = LiveViews(config)
         self._next_id = 0
         self._pruned = Pruned()  # by optimisers that are gone
-        self.ids = np.empty(0, np.int64)
-        self.groups = np.empty(0, np.int32)
+        self._ids = np.empty(0, np.int64)  # of all rows of the optimiser, with those that were removed
+        self._groups = np.empty(0, np.int32)
 
     def __len__(self) -> int:
         """Return N."""
-        return len(self.ids)
+        return int(np.count_nonzero(self._alive))
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """[N] int64, for each Gaussian the number it keeps for life."""
+        return self._ids[self._alive]
+
+    @property
+    def groups(self) -> NDArray[np.int32]:
+        """[N] int32, the submap of each."""
+        return self._groups[self._alive]
 
     @property
     def pruned(self) -> Pruned:
@@ -88,8 +67,10 @@ class LiveGaussians:
 
     @property
     def means(self) -> Floats:
-        """[N, 3] in the order of ``ids``; valid until the next step."""
-        return np.empty((0, 3), np.float32) if self._optimiser is None else self._optimiser.look().means
+        """[N, 3] in the order of ``ids``."""
+        if self._optimiser is None:
+            return np.empty((0, 3), np.float32)
+        return self._optimiser.look().means[self._alive]
 
     def restore(self, gaussians: GaussianMap, evidence: Evidence | None) -> None:
         """Begin with a map that was made before: all of it stays, the cap is for what is added to it.
@@ -134,17 +115,19 @@ class LiveGaussians:
         gaussians = gaussians.of_degree(self._settings.sh_degree)
         if self._optimiser is None:
             self._optimiser = GaussianOptimiser(
-                gaussians, self._settings, self._config.device, evidence, self._training
+                gaussians, self._settings, self._config.device, evidence, self._views.training
             )
-            self._training = self._optimiser.views
+            self._views.training = self._optimiser.views
             rows = self._optimiser.first_rows
         else:
             rows = self._optimiser.add_gaussians(gaussians, evidence)
         if ids is None:
             ids = np.arange(self._next_id, self._next_id + len(gaussians))
             self._next_id += len(gaussians)
-        self.ids = np.concatenate([self.ids, ids])[rows]
-        self.groups = np.concatenate([self.groups, np.full(len(gaussians), group, np.int32)])[rows]
+        self._ids = np.concatenate([self._ids, ids])
+        self._groups = np.concatenate([self._groups, np.full(len(gaussians), group, np.int32)])
+        if len(rows) < len(self._ids):
+            self._ids, self._groups = self._ids[rows], self._groups[rows]
 
     def add_views(self, name: str, views: Sequence[TrainingView]) -> None:
         """Train on ``views`` from now on, or as soon as there are Gaussians; they count as ``name``.
@@ -152,12 +135,7 @@ class LiveGaussians:
         Raises:
             SplattingError: a view is not of its camera's size; none of ``views`` is added then.
         """
-        if self._training is None:
-            device = drawing_device(self._settings.rasterizer, self._config.device)
-            self._training = TrainingSet(self._settings, device)
-        before = len(self._training)
-        self._training.add(views)
-        self._views += [name] * (len(self._training) - before)
+        self._views.add(name, views)
 
     def fill(self, keyframe: Keyframe, depth: NDArray[np.float32], group: int) -> None:
         """Add Gaussians of guessed depth where ``keyframe`` shows what the map does not explain.
@@ -168,7 +146,7 @@ class LiveGaussians:
             group: the submap they belong to.
         """
         if self._optimiser is not None and self._config.splatting.guess_stride:
-            now = self._optimiser.look()
+            now = self._optimiser.look(self._optimiser.in_view(keyframe.camera))
             new = unexplained(now, keyframe, depth, self._config.splatting, self._config.device)
             self.add(new, group)
 
@@ -188,21 +166,16 @@ class LiveGaussians:
         grown = imagined(now, frames, self._config.splatting, self._config.device)
         new = grown.select(np.arange(len(now), len(grown)))
         self.add(new, group)
-        self._teach(frames)
+        self._views.teach(frames)
         return len(new)
 
     def forget_frames(self) -> None:
         """Stop training on generated frames."""
-        self._filmed = ()
-        self.forget_views([IMAGINED])
-
-    def _teach(self, frames: Sequence[GeneratedFrame]) -> None:
-        self._filmed = tuple(frames)
-        self.add_views(IMAGINED, generated_views(frames, self._config.splatting))
+        self._views.forget_frames(self._optimiser)
 
     def forget_views(self, names: Collection[str]) -> None:
         """Stop training on the views ``names``; unknown names are ignored."""
-        self._let_go(names, back_later=False)
+        self._views.let_go(names, self._optimiser)
 
     def replace_imagined(self, view: TrainingView) -> int:
         """Remove what was generated where ``view`` has measured; return how many Gaussians.
@@ -213,29 +186,29 @@ class LiveGaussians:
         """
         if self._optimiser is None:
             return 0
-        real = [Reference.of_depth(view.camera, view.depth)]
-        frames = [also_seen(frame, real) for frame in self._filmed]
-        if any((new.seen & ~old.seen).any() for new, old in zip(frames, self._filmed, strict=True)):
-            self.forget_frames()
-            self._teach(frames)
-        now = self._optimiser.look()
-        ratio = relative_depth(now.means, view.camera, view.depth)
-        return self.remove((now.provenance == GENERATED) & (ratio < 1 + BEHIND))
+        self._views.outdo(view, self._optimiser)
+        now, rows = self._optimiser.look(), self._optimiser.in_view(view.camera)
+        ratio = relative_depth(now.means[rows], view.camera, view.depth)
+        return self._remove(rows[(now.provenance[rows] == GENERATED) & (ratio < 1 + BEHIND)])
 
     def witnesses(self) -> list[Reference]:
         """Return the real views trained on, with the depth they measured; their images are left out."""
-        measured = [] if self._training is None else self._training.measured()
-        return [Reference.of_depth(camera, depth) for camera, depth in measured]
+        return self._views.witnesses()
 
-    def prune(self) -> None:
-        """Remove degenerate Gaussians and those that the latest views contradict."""
+    def prune(self, camera: Camera) -> None:
+        """Remove what is degenerate, or contradicted by the views, of what ``camera`` may show.
+
+        All else was judged when a view of it came.
+        """
         if self._optimiser is not None:
-            rows = self._optimiser.prune()
-            self.ids, self.groups = self.ids[rows], self.groups[rows]
+            self._optimiser.prune_in_view(camera)
 
     def refine(self, seconds: float, progress: Progress) -> OptimisationReport | None:
         """Optimise for at most ``seconds``; ``None`` where there is nothing to optimise."""
-        return None if self._optimiser is None else self._optimiser.run(seconds=seconds, progress=progress)
+        if self._optimiser is None:
+            return None
+        self._tidy(self._optimiser)
+        return self._optimiser.run(seconds=seconds, progress=progress)
 
     def snapshot(self) -> tuple[GaussianMap, Appearance] | None:
         """Return the Gaussians in the order of ``ids``, with exposures; ``None`` before the first."""
@@ -255,24 +228,21 @@ class LiveGaussians:
         if motions:
             self.forget_frames()  # they were filmed from where the keyframes are no longer
         for group, motion in motions.items():
-            views = [view for view, name in enumerate(self._views) if groups.get(name) == group]
+            views = self._views.of_group(groups, group)
             if self._optimiser is not None:
-                self._optimiser.move(np.flatnonzero(self.groups == group), views, motion)
-            elif self._training is not None:
-                self._training.move(views, motion)
+                self._optimiser.move(np.flatnonzero(self._groups == group), views, motion)
+            elif self._views.training is not None:
+                self._views.training.move(views, motion)
 
     def remove(self, rows: NDArray[np.bool_]) -> int:
         """Remove the Gaussians at ``rows`` (mask [N]); return their number."""
-        count = int(np.count_nonzero(rows))
-        if count:
-            self._keep(np.flatnonzero(~rows))
-        return count
+        return self._remove(np.flatnonzero(self._alive)[rows])
 
     def take(self, group: int, names: list[str]) -> TakenGaussians | None:
         """Remove and return the Gaussians of a submap and the views ``names``; ``None`` without any."""
-        leaving = [view for view, name in enumerate(self._views) if name in set(names)]
+        leaving = self._views.named(names)
         appearance = None if self._optimiser is None else self._optimiser.appearance(leaving)
-        self._let_go(names, back_later=True)
+        self._views.let_go(names, self._optimiser, back_later=True)
         if self._optimiser is None or appearance is None:
             return None
         mine = self.groups == group
@@ -284,7 +254,7 @@ class LiveGaussians:
 
     def regroup(self, old: int, new: int) -> None:
         """Let what belongs to the submap ``old`` belong to ``new``."""
-        self.groups = np.where(self.groups == old, np.int32(new), self.groups)
+        self._groups = np.where(self._groups == old, np.int32(new), self._groups)
 
     def evidence(self) -> Evidence:
         """Return what the confidence of ``snapshot()`` comes of."""
@@ -292,20 +262,24 @@ class LiveGaussians:
             return Evidence.of_map(np.empty(0, np.float32))
         return self._optimiser.evidence()
 
-    def _let_go(self, names: Collection[str], back_later: bool) -> None:
-        gone = set(names)
-        if self._training is None or gone.isdisjoint(self._views):
-            return
-        staying = [view for view, name in enumerate(self._views) if name not in gone]
-        if self._optimiser is None:
-            self._training.keep(staying)
-        else:
-            self._optimiser.keep_views(staying, back_later)
-        self._views = [self._views[view] for view in staying]
+    @property
+    def _alive(self) -> NDArray[np.bool_]:
+        return np.empty(0, np.bool_) if self._optimiser is None else self._optimiser.alive
 
-    def _keep(self, rows: NDArray[np.intp]) -> None:
-        self.ids, self.groups = self.ids[rows], self.groups[rows]
-        if self._optimiser is not None and len(rows):
-            self._optimiser.keep_gaussians(rows)
-        else:
-            self._pruned, self._optimiser = self.pruned, None  # an optimiser of nothing cannot be
+    def _remove(self, rows: NDArray[np.intp]) -> int:
+        """Remove ``rows`` of the optimiser; return their number."""
+        if self._optimiser is None or len(rows) == 0:
+            return 0
+        if len(rows) < len(self):
+            self._optimiser.remove(rows)
+        else:  # an optimiser of nothing cannot be
+            self._pruned, self._optimiser = self.pruned, None
+            self._ids, self._groups = self._ids[:0], self._groups[:0]
+        return len(rows)
+
+    def _tidy(self, optimiser: GaussianOptimiser) -> None:
+        """Give back the rows of what was removed, where they are many: that copies the whole map."""
+        rows = np.flatnonzero(optimiser.alive)
+        if len(rows) < (1 - REMOVED) * len(self._ids):
+            self._ids, self._groups = self._ids[rows], self._groups[rows]
+            optimiser.keep_gaussians(rows)

@@ -8,8 +8,8 @@ from reconx_ros.config import ReconxConfig
 from reconx_ros.geometry.fusion import CloudFusion
 from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.mapping.archive import Archive
-from reconx_ros.mapping.live_gaussians import TakenGaussians
 from reconx_ros.mapping.reconstruction import Reconstruction
+from reconx_ros.mapping.taken import TakenGaussians
 from reconx_ros.splatting.evidence import Evidence
 from reconx_ros.splatting.gaussians import GaussianMap
 

@@ -8,6 +8,7 @@ import torch
 
 from reconx_ros.splatting.cpu.adam import adam_step
 from reconx_ros.splatting.cuda_kernels import adam_kernel, kernel_step
+from reconx_ros.splatting.growing import Growing
 from reconx_ros.splatting.parameters import GaussianParameters
 
 BETAS, EPSILON = (0.9, 0.999), 1e-15
@@ -35,34 +36,51 @@ class GaussianAdam:
 
     Only rows that were visible are updated: their moments do not decay while nobody looks at them,
     and Gaussians added later start with a fresh count.
-
-    Attributes:
-        first: the first moment of each of the five parameters.
-        second: the second moment of each.
-        counts: [N] int32, the steps of each Gaussian.
     """
 
-    def __init__(self, parameters: GaussianParameters) -> None:
-        self.first = [torch.zeros_like(tensor.detach()) for tensor in parameters.tensors()]
-        self.second = [torch.zeros_like(tensor.detach()) for tensor in parameters.tensors()]
-        self.counts = torch.zeros(len(parameters), dtype=torch.int32, device=parameters.means.device)
+    def __init__(self, parameters: GaussianParameters, room: int = 0) -> None:
+        """Begin with moments of zero; there is room for ``room`` Gaussians (``Growing``)."""
+        self._room = room
+        tensors = [tensor.detach() for tensor in parameters.tensors()]
+        self._first = [Growing(torch.zeros_like(tensor), room) for tensor in tensors]
+        self._second = [Growing(torch.zeros_like(tensor), room) for tensor in tensors]
+        counts = torch.zeros(len(parameters), dtype=torch.int32, device=parameters.means.device)
+        self._counts = Growing(counts, room)
+
+    @property
+    def first(self) -> list[torch.Tensor]:
+        """The first moment of each of the five parameters."""
+        return [column.rows for column in self._first]
+
+    @property
+    def second(self) -> list[torch.Tensor]:
+        """The second moment of each."""
+        return [column.rows for column in self._second]
+
+    @property
+    def counts(self) -> torch.Tensor:
+        """[N] int32, the steps of each Gaussian."""
+        return self._counts.rows
 
     def to_cpu(self) -> None:
         """Bring all of it to the CPU."""
-        self.first, self.second = [m.cpu() for m in self.first], [v.cpu() for v in self.second]
-        self.counts = self.counts.cpu()
+        self._replace(lambda rows: rows.cpu())
+
+    def append(self, added: int) -> None:
+        """Add ``added`` fresh rows behind the others."""
+        for column in (*self._first, *self._second, self._counts):
+            column.append(column.rows.new_zeros(added, *column.rows.shape[1:]))
 
     def rearrange(self, kept: torch.Tensor, added: int) -> None:
         """Keep the state of the rows ``kept`` (ascending) and add ``added`` fresh rows behind."""
-        all_stay = len(kept) == len(self.counts)
+        if len(kept) < len(self.counts):
+            self._replace(lambda rows: rows[kept])
+        self.append(added)
 
-        def grown(tensor: torch.Tensor) -> torch.Tensor:
-            stay = tensor if all_stay else tensor[kept]
-            return torch.cat([stay, tensor.new_zeros(added, *tensor.shape[1:])]) if added else stay
-
-        self.first = [grown(tensor) for tensor in self.first]
-        self.second = [grown(tensor) for tensor in self.second]
-        self.counts = grown(self.counts)
+    def _replace(self, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self._first = [Growing(change(rows), self._room) for rows in self.first]
+        self._second = [Growing(change(rows), self._room) for rows in self.second]
+        self._counts = Growing(change(self.counts), self._room)
 
     @torch.no_grad()
     def step(self, parameters: GaussianParameters, visible: torch.Tensor, rates: Rates) -> int:
@@ -71,7 +89,7 @@ class GaussianAdam:
         Returns:
             Rows of the five tensors that were left as they are for a gradient that is not finite.
         """
-        self.counts += visible
+        self.counts.add_(visible)
         update = _update(parameters.means.device)
         dropped: int | torch.Tensor = 0
         for tensor, rate, first, second in zip(

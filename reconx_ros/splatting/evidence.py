@@ -91,3 +91,33 @@ class Evidence:
     def closed(self, present: Floats) -> "Evidence":
         """Return it as it is saved: all views have left for good."""
         return replace(self, settled=self.total(present), away=np.zeros_like(self.away))
+
+
+@dataclass(frozen=True, eq=False)
+class ViewEvidence:
+    """That of one view for the Gaussians it sees; it has none for all others.
+
+    Attributes:
+        rows: [K] int32, ascending.
+        values: [K] float32 > 0.
+    """
+
+    rows: NDArray[np.int32]
+    values: Floats
+
+    @staticmethod
+    def none() -> "ViewEvidence":
+        """Return that of a view that sees nothing."""
+        return ViewEvidence(np.empty(0, np.int32), np.empty(0, np.float32))
+
+    @staticmethod
+    def of(rows: NDArray[np.intp], values: Floats) -> "ViewEvidence":
+        """Return that of Gaussians at ``rows`` [K] with ``values`` [K] >= 0."""
+        some = values > 0
+        return ViewEvidence(rows[some].astype(np.int32), values[some])
+
+    def rearranged(self, place: NDArray[np.intp]) -> "ViewEvidence":
+        """Return it where row i has become ``place`` [N] of i, -1 where it is gone."""
+        rows = place[self.rows]
+        stay = rows >= 0
+        return ViewEvidence(rows[stay].astype(np.int32), self.values[stay])

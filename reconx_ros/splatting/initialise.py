@@ -10,6 +10,7 @@ from reconx_ros.errors import SplattingError
 from reconx_ros.geometry.protocol import PointCloud, map_confidence
 from reconx_ros.splatting.config import InitialisationConfig, SplattingConfig
 from reconx_ros.splatting.gaussians import Floats, GaussianMap
+from reconx_ros.splatting.thin import thin
 
 SH_C0 = 0.28209479177387814  # Y_00, the constant spherical harmonic
 NEIGHBOURS = 3
@@ -49,42 +50,6 @@ def initialise(cloud: PointCloud, config: SplattingConfig, max_gaussians: int | 
         confidence=map_confidence(cloud.confidence[rows]),
         provenance=cloud.provenance[rows].astype(np.uint8),
     )
-
-
-def thin(points: Floats, confidence: Floats, cap: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return at most ``cap`` sorted rows of ``points`` [N, 3] that cover them evenly.
-
-    The second array [N] says which of them stands for each point, as an index into the first.
-
-    The cloud is coarsened to the smallest voxels that fit under the cap; the most confident point
-    of a voxel stays (the first of equals), so the answer is the same in every run.
-
-    Raises:
-        SplattingError: ``cap`` leaves no Gaussian.
-    """
-    if cap < 1:
-        raise SplattingError(f"max_gaussians is {cap}; at least 1 is needed")
-    if len(points) <= cap:
-        return np.arange(len(points)), np.arange(len(points))
-    extent = float(np.ptp(points, axis=0).max())
-    low, high, best = 0.0, 2 * extent + 1e-6, np.zeros(len(points), np.int64)
-    for _ in range(24):
-        size = (low + high) / 2
-        voxels = _voxels(points, size)
-        if _count(voxels) <= cap:
-            high, best = size, voxels
-        else:
-            low = size
-        if high - low < 0.01 * high:
-            break
-    order = np.lexsort((np.arange(len(points)), -confidence, best))
-    starts = np.r_[True, np.diff(best[order]) != 0]
-    rows = order[starts]
-    place = np.empty(len(rows), np.intp)
-    place[np.argsort(rows)] = np.arange(len(rows))
-    stands_for = np.empty(len(points), np.intp)
-    stands_for[order] = place[np.cumsum(starts) - 1]
-    return np.sort(rows), stands_for
 
 
 def spacing(points: Floats) -> Floats:
@@ -141,18 +106,6 @@ def harmonics(colors: NDArray[np.uint8], degree: int) -> Floats:
     sh = np.zeros((len(colors), (degree + 1) ** 2, 3), np.float32)
     sh[:, 0] = (colors / np.float32(255) - 0.5) / SH_C0
     return sh
-
-
-def _voxels(points: Floats, size: float) -> NDArray[np.int64]:
-    cells = ((points - points.min(axis=0)).astype(np.float64) / size).astype(np.int64)
-    width = cells.max(axis=0) + 1
-    keys: NDArray[np.int64] = (cells[:, 0] * width[1] + cells[:, 1]) * width[2] + cells[:, 2]
-    return keys
-
-
-def _count(keys: NDArray[np.int64]) -> int:
-    ordered = np.sort(keys)
-    return int(np.count_nonzero(np.diff(ordered))) + 1
 
 
 def _check(cloud: PointCloud) -> None:

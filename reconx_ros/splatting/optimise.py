@@ -6,17 +6,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reconx_ros.geometry.protocol import GENERATED
+from reconx_ros.camera import Camera
 from reconx_ros.progress import Progress, Silent
 from reconx_ros.splatting.annealing import Annealing
 from reconx_ros.splatting.appearance import Appearance
+from reconx_ros.splatting.checks import used_degree
 from reconx_ros.splatting.config import SplattingConfig
-from reconx_ros.splatting.evidence import Evidence, map_confidences
-from reconx_ros.splatting.gaussians import Floats, GaussianMap
+from reconx_ros.splatting.evidence import Evidence
+from reconx_ros.splatting.gaussians import GaussianMap
 from reconx_ros.splatting.prune import Pruned, degenerate
 from reconx_ros.splatting.report import OptimisationReport, Stop
 from reconx_ros.splatting.residence import Residence
-from reconx_ros.splatting.state import GaussianState, used_degree
+from reconx_ros.splatting.sightings import Sightings
+from reconx_ros.splatting.state import GaussianState
 from reconx_ros.splatting.training import TrainingSet
 from reconx_ros.splatting.training_step import TrainingStep
 from reconx_ros.splatting.view import TrainingView
@@ -69,7 +71,8 @@ class GaussianOptimiser:
             self._residence = Residence(views.backend, views.device.type)
         self._state = GaussianState(gaussians, config, self._residence.device, evidence)
         self._views = views
-        self._views.rearrange(np.empty(0, np.intp), len(self._state))
+        self._views.start_again()
+        self._sightings = Sightings(self._state, self._views, self._residence)
         self._annealing = Annealing(config, used_degree(gaussians))
         self._step = self.step_class(config, self._state, self._views, self._annealing, self._residence)
         self._residence.moves = (self._state.to_cpu, self._views.to_cpu, self._step.to_cpu)
@@ -103,7 +106,8 @@ class GaussianOptimiser:
             return np.arange(before)
         rows = self._state.add(gaussians, evidence)
         self._annealing.grown(before, len(gaussians))
-        self._views.rearrange(rows[rows < before], len(self._state))
+        if len(rows) < before + len(gaussians):
+            self._views.rearrange(rows[rows < before], before)
         return rows
 
     def prune(self) -> NDArray[np.intp]:
@@ -112,20 +116,47 @@ class GaussianOptimiser:
         Returns:
             The rows kept, ascending: the map's rows from now on.
         """
-        gaussians = self._state.look()
-        views = self._views.measured()
-        gone, counts = degenerate(gaussians, views, self.config.limits, self._state.extent)
-        rows = np.arange(len(gaussians))
+        alive = np.flatnonzero(self._state.alive)
+        gone, counts = degenerate(
+            self._state.look(alive), self._views.measured(), self.config.limits, self._state.extent
+        )
         if gone.any() and not gone.all():
-            rows = np.flatnonzero(~gone)
             self.pruned += counts
-            self.keep_gaussians(rows)
-        return rows
+            alive = alive[~gone]
+        if len(alive) < len(self._state):
+            self.keep_gaussians(alive)
+        return alive
+
+    def prune_in_view(self, camera: Camera) -> None:
+        """Do as ``prune`` with those that ``camera`` may show, and as ``remove`` with the degenerate."""
+        rows = self._state.in_view(camera)
+        views = self._views.measured()
+        gone, counts = degenerate(self._state.look(rows), views, self.config.limits, self._state.extent)
+        if gone.any() and np.count_nonzero(gone) < self._state.living:
+            self.pruned += counts
+            self.remove(rows[gone])
+
+    def remove(self, rows: NDArray[np.intp]) -> None:
+        """Remove the Gaussians at ``rows``, not all: they are neither drawn nor in a snapshot any more.
+
+        They keep their rows until ``keep_gaussians`` gives them back, which copies the whole map.
+        """
+        self._state.remove(rows)
+
+    @property
+    def alive(self) -> NDArray[np.bool_]:
+        """Which rows [N] were not removed."""
+        return self._state.alive
+
+    def in_view(self, camera: Camera) -> NDArray[np.intp]:
+        """Return the rows of whatever ``camera`` may show; see ``GaussianState.in_view``."""
+        return self._state.in_view(camera)
 
     def keep_gaussians(self, rows: NDArray[np.intp]) -> None:
         """Drop all Gaussians but those at ``rows``, at least one, in this order."""
+        before = len(self._state)
         self._state.keep(rows)
-        self._views.rearrange(rows, len(rows))
+        self._views.rearrange(rows, before)
 
     def keep_views(self, views: list[int], back_later: bool = False) -> None:
         """Stop training on all views but these; they are numbered anew in this order.
@@ -138,14 +169,7 @@ class GaussianOptimiser:
         """
         staying = set(views)
         gone = [view for view in range(len(self._views)) if view not in staying]
-        seen = self._residence.repeated(
-            lambda: self._views.last_evidence(gone, self._state.parameters),
-            f"looking at {len(self._state)} Gaussians a last time",
-        )
-        if back_later:
-            self._state.evidence = self._state.evidence.resting(self._present(0))
-        else:
-            self._state.evidence = self._state.evidence.without(seen)
+        self._sightings.leave(gone, back_later)
         self._views.keep(views)
         self._step.refinement.keep(views)
 
@@ -189,6 +213,7 @@ class GaussianOptimiser:
                     _tell(progress, done, wanted, self._step.loss)
         if done:
             self._state.constrain()
+            self._state.blocks  # noqa: B018  made now, for a keyframe that comes is not to wait for them
         return self._report(done, time.monotonic() - began, stop)
 
     def gaussians(self, evidence_views: int | None = EVIDENCE_VIEWS) -> GaussianMap:
@@ -198,16 +223,11 @@ class GaussianOptimiser:
             evidence_views: most views that are rendered again to bring confidence up to date, those
                 longest unseen first; ``None`` for all.
         """
-        present, evidence = self._present(evidence_views), self._state.evidence
-        confidence = evidence.point
-        if len(self._views) or not evidence.empty:
-            generated = self._state.provenance == GENERATED
-            confidence = map_confidences(evidence.point, evidence.total(present), generated)
-        return self._state.snapshot(confidence)
+        return self._sightings.gaussians(evidence_views)
 
-    def look(self) -> GaussianMap:
-        """Return the map with the confidence of its points; it is valid until the next step."""
-        return self._state.look()
+    def look(self, rows: NDArray[np.intp] | None = None) -> GaussianMap:
+        """Return the map, or ``rows`` of it, as ``GaussianState.look`` does."""
+        return self._state.look(rows)
 
     def evidence(self, back_later: bool = False) -> Evidence:
         """Return what the confidence of ``gaussians()`` comes of, for when they are added again.
@@ -215,14 +235,7 @@ class GaussianOptimiser:
         Args:
             back_later: whether the views of now may be added again, too.
         """
-        evidence = self._state.evidence
-        return evidence if back_later else evidence.closed(self._present(0))
-
-    def _present(self, refresh: int | None) -> Floats:
-        return self._residence.repeated(
-            lambda: self._views.evidence(self._state.parameters, refresh),
-            f"looking at {len(self._state)} Gaussians again",
-        )
+        return self._sightings.evidence(back_later)
 
     def appearance(self, views: Sequence[int] | None = None) -> Appearance:
         """Return the exposures fitted to the observed ones of ``views`` (``None``: all).
@@ -248,7 +261,7 @@ class GaussianOptimiser:
             total_steps=self._step.total,
             seconds=seconds,
             loss=self._step.loss,
-            gaussians=len(self._state),
+            gaussians=self._state.living,
             views=len(self._views),
             ignored_views=self._views.ignored,
             skipped_steps=self._step.skipped,

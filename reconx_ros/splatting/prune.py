@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from reconx_ros.camera import Camera
 from reconx_ros.geometry.protocol import GENERATED
 from reconx_ros.splatting import model
+from reconx_ros.splatting.blocks import Blocks
 from reconx_ros.splatting.config import LimitsConfig
 from reconx_ros.splatting.gaussians import Floats, GaussianMap
 
@@ -81,10 +82,12 @@ def floaters(gaussians: GaussianMap, views: Iterable[tuple[Camera, Floats]]) -> 
     """
     against = np.zeros(len(gaussians), np.int32)
     support = np.zeros_like(against)
+    blocks = Blocks.of(gaussians.means, gaussians.log_scales)
     for camera, depth in views:
-        ratio = relative_depth(gaussians.means, camera, depth)
-        against += ratio < 1 - FREE
-        support += np.abs(ratio - 1) <= FREE
+        rows = blocks.rows(blocks.seen(camera))
+        ratio = relative_depth(gaussians.means[rows], camera, depth)
+        against[rows] += ratio < 1 - FREE
+        support[rows] += np.abs(ratio - 1) <= FREE
     needed = np.where(gaussians.provenance == GENERATED, 1, 2)
     return np.asarray((against >= needed) & (against > support), np.bool_)
 
@@ -100,7 +103,7 @@ def relative_depth(means: Floats, camera: Camera, depth: Floats) -> NDArray[np.f
 
 @njit(cache=True, parallel=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _relative_depth(means: Floats, pose: Array, intrinsics: Array, depth: Floats, ratio: Array) -> None:
-    """Fill in ``relative_depth``: every keyframe asks it of the whole map for each view."""
+    """Fill in ``relative_depth``: every keyframe asks it for all views that look where it does."""
     height, width = depth.shape
     for row in prange(len(means)):
         x, y, z = np.float64(means[row, 0]), np.float64(means[row, 1]), np.float64(means[row, 2])

@@ -11,12 +11,13 @@ from reconx_ros.geometry.protocol import OBSERVED
 from reconx_ros.splatting.appearance import Appearance
 from reconx_ros.splatting.confidence import residuals, view_evidence
 from reconx_ros.splatting.config import SplattingConfig
+from reconx_ros.splatting.evidence import ViewEvidence
 from reconx_ros.splatting.exposure import Exposures
 from reconx_ros.splatting.gaussians import Floats
 from reconx_ros.splatting.loss import Target
-from reconx_ros.splatting.parameters import GaussianParameters
 from reconx_ros.splatting.rasterize import Backend, rasterize
 from reconx_ros.splatting.schedule import ViewSchedule
+from reconx_ros.splatting.state import GaussianState
 from reconx_ros.splatting.targets import TargetFactory
 from reconx_ros.splatting.view import TrainingView
 
@@ -44,7 +45,7 @@ class TrainingSet:
         self.ignored = 0
         self._factory = TargetFactory(config, device)
         self.device, self.backend = device, config.rasterizer
-        self._evidence: list[Floats | None] = []
+        self._evidence: list[ViewEvidence | None] = []
         self._oldest: list[int] = []
         self._observed: list[bool] = []
 
@@ -108,38 +109,42 @@ class TrainingSet:
             camera = self.cameras[view]
             self.cameras[view] = camera.moved(motion @ camera.world_from_camera)
 
-    def rearrange(self, kept: NDArray[np.intp], count: int) -> None:
-        """Keep the evidence on the Gaussians ``kept`` of a map that has ``count`` now."""
+    def start_again(self) -> None:
+        """Begin with a map that no view has evidence for."""
+        self._evidence = [None if each is None else ViewEvidence.none() for each in self._evidence]
+
+    def rearrange(self, kept: NDArray[np.intp], before: int) -> None:
+        """Keep the evidence on the rows ``kept`` of a map that had ``before``."""
+        place = np.full(before, -1, np.intp)
+        place[kept] = np.arange(len(kept))
         for view, evidence in enumerate(self._evidence):
             if evidence is not None:
-                grown = np.zeros(count, np.float32)
-                grown[: len(kept)] = evidence[kept]
-                self._evidence[view] = grown
+                self._evidence[view] = evidence.rearranged(place)
 
-    def evidence(self, parameters: GaussianParameters, refresh: int | None) -> Floats:
+    def evidence(self, state: GaussianState, refresh: int | None) -> Floats:
         """Return the summed evidence [N] of all observed views; see ``confidence``.
 
         What was generated, or reprojected, is no evidence of its own.
 
         Args:
-            parameters: the map.
+            state: the map.
             refresh: most views that are looked at again, the longest unseen first; all if ``None``.
         """
         chosen = self._oldest[: len(self._oldest) if refresh is None else refresh]
         for view in chosen:
-            self._evidence[view] = self._measure(view, parameters)
+            self._evidence[view] = self._measure(view, state)
         self._oldest = [*self._oldest[len(chosen) :], *chosen]  # now, for what fails is asked for again
-        return self._sum(range(len(self)), len(parameters))
+        return self._sum(range(len(self)), len(state))
 
-    def last_evidence(self, leaving: Sequence[int], parameters: GaussianParameters) -> Floats:
+    def last_evidence(self, leaving: Sequence[int], state: GaussianState) -> Floats:
         """Return the summed evidence [N] of the views ``leaving``; none of them stays unlooked at.
 
         The others are not looked at again: what they saw beside may have gone to rest by now.
         """
         for view in leaving:
             if self._observed[view] and self._evidence[view] is None:
-                self._evidence[view] = self._measure(view, parameters)
-        return self._sum(leaving, len(parameters))
+                self._evidence[view] = self._measure(view, state)
+        return self._sum(leaving, len(state))
 
     def measured(self) -> list[tuple[Camera, Floats]]:
         """Return camera and depth [H, W] (NaN where unknown) of the observed views that have any."""
@@ -161,14 +166,17 @@ class TrainingSet:
         total = np.zeros(count, np.float32)
         for evidence in (self._evidence[view] for view in views):
             if evidence is not None:
-                total += evidence
+                total[evidence.rows] += evidence.values
         return total
 
-    def _measure(self, view: int, parameters: GaussianParameters) -> Floats:
+    def _measure(self, view: int, state: GaussianState) -> ViewEvidence:
+        """Look at what a view may show of the map."""
         target, camera = self.targets[view], self.cameras[view]
         gain, bias = self.exposures.values[view]
+        rows = state.in_view(camera)
+        parameters = state.parameters.select(torch.from_numpy(rows).to(self.device))
         with torch.no_grad():
             render = rasterize(parameters, camera, backend=self.backend)
             color = render.color * gain + bias
             differences = residuals(color, target.image, render.depth, render.alpha, target.depth)
-        return view_evidence(parameters, camera, differences, self.backend)
+        return ViewEvidence.of(rows, view_evidence(parameters, camera, differences, self.backend))

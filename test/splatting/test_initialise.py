@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from reconx_ros.errors import SplattingError
 from reconx_ros.geometry.protocol import GENERATED, PointCloud
 from reconx_ros.splatting.config import InitialisationConfig, SplattingConfig
-from reconx_ros.splatting.initialise import SH_C0, disc_quaternions, initialise, spacing, thin
+from reconx_ros.splatting.initialise import SH_C0, disc_quaternions, initialise, spacing
 from reconx_ros.splatting.limits import limit_scales, scale_ceiling, scene_extent
+from reconx_ros.splatting.thin import thin
 
 
 def cloud(points: np.ndarray, normal: tuple[float, float, float] = (0, 0, 1)) -> PointCloud:
