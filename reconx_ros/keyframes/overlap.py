@@ -1,7 +1,9 @@
 """View overlap: the share of one view that another one sees too."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from weakref import WeakKeyDictionary
 
 import cv2
@@ -34,6 +36,12 @@ class Footprint:
     camera: Camera
     points: NDArray[np.float64]
     depth: NDArray[np.float32]
+
+    @cached_property
+    def ball(self) -> tuple[NDArray[np.float64], float]:
+        """Centre [3] and radius of a ball round all samples."""
+        centre = 0.5 * (self.points.min(axis=0) + self.points.max(axis=0))
+        return centre, float(np.linalg.norm(self.points - centre, axis=1).max())
 
     @staticmethod
     def of(keyframe: Keyframe, nominal_depth: float = NOMINAL_DEPTH) -> "Footprint":
@@ -79,6 +87,8 @@ def seen_share(first: Footprint, second: Footprint) -> float:
     A sample counts as seen where it projects into the image, before the camera and not behind what
     was measured there.
     """
+    if _apart(first, second):
+        return 0.0
     inside, depth, measured = _measured(first, second)
     hidden = depth[inside] > OCCLUSION * measured
     return float(np.count_nonzero(~hidden)) / len(first.points)
@@ -90,12 +100,30 @@ def shown(first: Footprint, second: Footprint) -> NDArray[np.bool_]:
     Where ``first`` has measured, ``second`` must have measured the same distance, up to ``OCCLUSION``;
     where it has not, the sample must be in its image.
     """
+    if _apart(first, second):
+        return np.zeros(len(first.points), bool)
     inside, depth, measured = _measured(first, second)
     known = np.isfinite(first.depth.reshape(-1))[inside]
     same = (depth[inside] < OCCLUSION * measured) & (measured < OCCLUSION * depth[inside])
     found = np.zeros(len(first.points), bool)
     found[inside] = same | ~known
     return found
+
+
+def _apart(first: Footprint, second: Footprint) -> bool:
+    """Return whether all samples of ``first`` surely are out of the image of ``second``.
+
+    A live map asks for each of its views whether the new one sees it; most are elsewhere.
+    """
+    camera, (centre, radius) = second.camera, first.ball
+    pose, intrinsics = camera.world_from_camera, camera.intrinsics
+    local = (centre - pose[:3, 3]) @ pose[:3, :3]
+    beyond = -float(local[2])
+    for axis, size in enumerate(GRID):
+        for side, border in ((1.0, size), (-1.0, -1.0)):
+            slope = (border - intrinsics[axis, 2]) / intrinsics[axis, axis]
+            beyond = max(beyond, side * float(local[axis] - slope * local[2]) / math.hypot(1, slope))
+    return beyond > radius
 
 
 def _measured(
@@ -115,7 +143,8 @@ def overlap(first: Footprint, second: Footprint) -> float:
 
     The smaller, so that a closer look (all of which the first view had in its image) is new.
     """
-    return min(seen_share(first, second), seen_share(second, first))
+    share = seen_share(first, second)
+    return min(share, seen_share(second, first)) if share else 0.0
 
 
 def shown_again(keyframe: Keyframe, others: Iterable[Keyframe], most: float) -> list[str]:

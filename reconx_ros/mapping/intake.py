@@ -103,5 +103,5 @@ class Intake:
             view = observed_view(keyframe, pointmap)
             gaussians.replace_imagined(view)
             gaussians.add_views(keyframe.name, [view])
-            gaussians.prune(keyframe.camera)
+            gaussians.prune(view)
             gaussians.fill(keyframe, view.depth, group)

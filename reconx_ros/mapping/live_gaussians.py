@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reconx_ros.camera import Camera
 from reconx_ros.config import ReconxConfig
 from reconx_ros.diffusion.protocol import GeneratedFrame
 from reconx_ros.geometry.protocol import GENERATED
@@ -20,13 +19,10 @@ from reconx_ros.splatting.evidence import Evidence
 from reconx_ros.splatting.gaussians import Floats, GaussianMap
 from reconx_ros.splatting.grow import imagined, unexplained
 from reconx_ros.splatting.optimise import GaussianOptimiser
-from reconx_ros.splatting.prune import Pruned, relative_depth
+from reconx_ros.splatting.prune import FREE, Pruned, farthest, relative_depth
 from reconx_ros.splatting.report import OptimisationReport
 from reconx_ros.splatting.view import TrainingView
 from reconx_ros.structure.reference import Reference
-
-BEHIND = 0.1
-"""Share of a measured depth up to which a Gaussian belongs to that surface."""
 
 REMOVED = 1 / 16
 """Share of the rows from which those of removed Gaussians are given back."""
@@ -146,7 +142,7 @@ class LiveGaussians:
             group: the submap they belong to.
         """
         if self._optimiser is not None and self._config.splatting.guess_stride:
-            now = self._optimiser.look(self._optimiser.in_view(keyframe.camera))
+            now = self._optimiser.shapes(self._optimiser.in_view(keyframe.camera))
             new = unexplained(now, keyframe, depth, self._config.splatting, self._config.device)
             self.add(new, group)
 
@@ -187,21 +183,18 @@ class LiveGaussians:
         if self._optimiser is None:
             return 0
         self._views.outdo(view, self._optimiser)
-        now, rows = self._optimiser.look(), self._optimiser.in_view(view.camera)
+        now, rows = self._optimiser.look(), self._optimiser.in_view(view.camera, farthest(view.depth))
         ratio = relative_depth(now.means[rows], view.camera, view.depth)
-        return self._remove(rows[(now.provenance[rows] == GENERATED) & (ratio < 1 + BEHIND)])
+        return self._remove(rows[(now.provenance[rows] == GENERATED) & (ratio < 1 + FREE)])
 
     def witnesses(self) -> list[Reference]:
         """Return the real views trained on, with the depth they measured; their images are left out."""
         return self._views.witnesses()
 
-    def prune(self, camera: Camera) -> None:
-        """Remove what is degenerate, or contradicted by the views, of what ``camera`` may show.
-
-        All else was judged when a view of it came.
-        """
+    def prune(self, view: TrainingView) -> None:
+        """Remove what is degenerate, or contradicted by the views, of what a new ``view`` speaks of."""
         if self._optimiser is not None:
-            self._optimiser.prune_in_view(camera)
+            self._optimiser.prune_again(view.camera, view.depth)
 
     def refine(self, seconds: float, progress: Progress) -> OptimisationReport | None:
         """Optimise for at most ``seconds``; ``None`` where there is nothing to optimise."""

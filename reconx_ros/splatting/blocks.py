@@ -64,11 +64,14 @@ class Blocks:
             self.width,
         )
 
-    def seen(self, camera: Camera) -> NDArray[np.bool_]:
-        """Return which blocks [B] may hold a Gaussian that ``camera`` shows; the others surely do not."""
+    def seen(self, camera: Camera, far: float = np.inf) -> NDArray[np.bool_]:
+        """Return which blocks [B] may hold a Gaussian that ``camera`` shows, up to the depth ``far``.
+
+        The others surely hold none.
+        """
         tangents = np.abs(model.tangent_limits(camera)).reshape(2, 2).max(axis=1)
         across, down = (SIGMAS * np.hypot(1, tangent) * self.size for tangent in tangents)
-        depth = model.NEAR, np.inf
+        depth = model.NEAR, far
         return boxes_in_view(camera, self.low, self.high, MARGIN, (across, down), depth)
 
     def rows(self, chosen: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -13,8 +13,8 @@ from reconx_ros.splatting.appearance import Appearance
 from reconx_ros.splatting.checks import used_degree
 from reconx_ros.splatting.config import SplattingConfig
 from reconx_ros.splatting.evidence import Evidence
-from reconx_ros.splatting.gaussians import GaussianMap
-from reconx_ros.splatting.prune import Pruned, degenerate
+from reconx_ros.splatting.gaussians import Floats, GaussianMap
+from reconx_ros.splatting.prune import Pruned, degenerate, farthest
 from reconx_ros.splatting.report import OptimisationReport, Stop
 from reconx_ros.splatting.residence import Residence
 from reconx_ros.splatting.sightings import Sightings
@@ -77,6 +77,7 @@ class GaussianOptimiser:
         self._step = self.step_class(config, self._state, self._views, self._annealing, self._residence)
         self._residence.moves = (self._state.to_cpu, self._views.to_cpu, self._step.to_cpu)
         self.pruned = Pruned()
+        self._judged = 0  # rows before this have met all views
 
     def add_views(self, views: Sequence[TrainingView]) -> None:
         """Add views to train on; new ones that are observed are drawn more often at first.
@@ -107,7 +108,7 @@ class GaussianOptimiser:
         rows = self._state.add(gaussians, evidence)
         self._annealing.grown(before, len(gaussians))
         if len(rows) < before + len(gaussians):
-            self._views.rearrange(rows[rows < before], before)
+            self._rearranged(rows[rows < before], before)
         return rows
 
     def prune(self) -> NDArray[np.intp]:
@@ -118,7 +119,7 @@ class GaussianOptimiser:
         """
         alive = np.flatnonzero(self._state.alive)
         gone, counts = degenerate(
-            self._state.look(alive), self._views.measured(), self.config.limits, self._state.extent
+            self._state.shapes(alive), self._views.measured(), self.config.limits, self._state.extent
         )
         if gone.any() and not gone.all():
             self.pruned += counts
@@ -127,14 +128,23 @@ class GaussianOptimiser:
             self.keep_gaussians(alive)
         return alive
 
-    def prune_in_view(self, camera: Camera) -> None:
-        """Do as ``prune`` with those that ``camera`` may show, and as ``remove`` with the degenerate."""
-        rows = self._state.in_view(camera)
+    def prune_again(self, camera: Camera, depth: Floats) -> None:
+        """Remove what is degenerate of what a new view speaks of, and of what was added since the last one.
+
+        Of all else no view says anything that it has not said before.
+
+        Args:
+            camera: the view, one of those trained on.
+            depth: [H, W] of it.
+        """
+        spoken_of, new = self.in_view(camera, farthest(depth)), np.flatnonzero(self.alive[self._judged :])
+        rows = np.concatenate([spoken_of[spoken_of < self._judged], self._judged + new])
         views = self._views.measured()
-        gone, counts = degenerate(self._state.look(rows), views, self.config.limits, self._state.extent)
+        gone, counts = degenerate(self._state.shapes(rows), views, self.config.limits, self._state.extent)
         if gone.any() and np.count_nonzero(gone) < self._state.living:
             self.pruned += counts
             self.remove(rows[gone])
+        self._judged = len(self._state)
 
     def remove(self, rows: NDArray[np.intp]) -> None:
         """Remove the Gaussians at ``rows``, not all: they are neither drawn nor in a snapshot any more.
@@ -148,15 +158,15 @@ class GaussianOptimiser:
         """Which rows [N] were not removed."""
         return self._state.alive
 
-    def in_view(self, camera: Camera) -> NDArray[np.intp]:
-        """Return the rows of whatever ``camera`` may show; see ``GaussianState.in_view``."""
-        return self._state.in_view(camera)
+    def in_view(self, camera: Camera, far: float = np.inf) -> NDArray[np.intp]:
+        """Return the rows of what ``camera`` may show, as ``GaussianState.in_view`` does."""
+        return self._state.in_view(camera, far)
 
     def keep_gaussians(self, rows: NDArray[np.intp]) -> None:
         """Drop all Gaussians but those at ``rows``, at least one, in this order."""
         before = len(self._state)
         self._state.keep(rows)
-        self._views.rearrange(rows, before)
+        self._rearranged(rows, before)
 
     def keep_views(self, views: list[int], back_later: bool = False) -> None:
         """Stop training on all views but these; they are numbered anew in this order.
@@ -225,9 +235,13 @@ class GaussianOptimiser:
         """
         return self._sightings.gaussians(evidence_views)
 
-    def look(self, rows: NDArray[np.intp] | None = None) -> GaussianMap:
-        """Return the map, or ``rows`` of it, as ``GaussianState.look`` does."""
-        return self._state.look(rows)
+    def look(self) -> GaussianMap:
+        """Return the map as it is, as ``GaussianState.look`` does."""
+        return self._state.look()
+
+    def shapes(self, rows: NDArray[np.intp]) -> GaussianMap:
+        """Return the Gaussians at ``rows`` without their harmonics, as ``GaussianState.shapes`` does."""
+        return self._state.shapes(rows)
 
     def evidence(self, back_later: bool = False) -> Evidence:
         """Return what the confidence of ``gaussians()`` comes of, for when they are added again.
@@ -243,6 +257,11 @@ class GaussianOptimiser:
         Renders of other views are developed with them.
         """
         return self._views.appearance(views)
+
+    def _rearranged(self, kept: NDArray[np.intp], before: int) -> None:
+        """Note that of ``before`` rows those ``kept`` are left."""
+        self._views.rearrange(kept, before)
+        self._judged = int(np.searchsorted(kept, self._judged))
 
     def _stop(
         self, done: int, wanted: int | None, elapsed: float, seconds: float | None, progress: Progress

@@ -18,7 +18,8 @@ Mask = NDArray[np.bool_]
 Array = NDArray[np.float64]
 
 FREE = 0.1
-"""Share of a measured depth by which a Gaussian must be nearer to float in front of that surface."""
+"""Share of a measured depth by which a Gaussian must be nearer to float in front of that surface; within it
+the Gaussian belongs to it."""
 
 AT_LIMIT = 0.99
 """Share of the largest anisotropy from which a Gaussian counts as a needle."""
@@ -84,12 +85,18 @@ def floaters(gaussians: GaussianMap, views: Iterable[tuple[Camera, Floats]]) -> 
     support = np.zeros_like(against)
     blocks = Blocks.of(gaussians.means, gaussians.log_scales)
     for camera, depth in views:
-        rows = blocks.rows(blocks.seen(camera))
-        ratio = relative_depth(gaussians.means[rows], camera, depth)
-        against[rows] += ratio < 1 - FREE
-        support[rows] += np.abs(ratio - 1) <= FREE
+        rows = blocks.rows(blocks.seen(camera, farthest(depth)))
+        if len(rows):
+            ratio = relative_depth(gaussians.means[rows], camera, depth)
+            against[rows] += ratio < 1 - FREE
+            support[rows] += np.abs(ratio - 1) <= FREE
     needed = np.where(gaussians.provenance == GENERATED, 1, 2)
     return np.asarray((against >= needed) & (against > support), np.bool_)
+
+
+def farthest(depth: Floats) -> float:
+    """Return the depth beyond which a view that measured ``depth`` [H, W] says nothing of a Gaussian."""
+    return float((1 + FREE) * np.fmax.reduce(depth, axis=None, initial=0))
 
 
 def relative_depth(means: Floats, camera: Camera, depth: Floats) -> NDArray[np.float64]:

@@ -133,9 +133,14 @@ class GaussianState:
         self._columns = [logits if place == LOGITS else c for place, c in enumerate(self._columns)]
         self.parameters.opacity_logits = logits.rows.requires_grad_()
 
-    def in_view(self, camera: Camera) -> NDArray[np.intp]:
-        """Return the rows, ascending, of whatever ``camera`` may show: all that it shows and some more."""
-        rows = self.blocks.rows(self.blocks.seen(camera))
+    def in_view(self, camera: Camera, far: float = np.inf) -> NDArray[np.intp]:
+        """Return the rows, ascending, of what ``camera`` may show: all that it shows and some more.
+
+        Args:
+            camera: the view.
+            far: depth beyond which what it shows is not asked for.
+        """
+        rows = self.blocks.rows(self.blocks.seen(camera, far))
         return rows[self.alive[rows]]
 
     def keep(self, rows: NDArray[np.intp]) -> None:
@@ -185,17 +190,20 @@ class GaussianState:
         alive = np.flatnonzero(self.alive)
         return replace(self.look(), confidence=confidence).select(alive)
 
-    def look(self, rows: NDArray[np.intp] | None = None) -> GaussianMap:
-        """Return the map with the confidence of its points, or a copy of some ``rows`` of it.
+    def look(self) -> GaussianMap:
+        """Return the map with the confidence of its points; it is valid until the next step.
 
-        Of the whole map nothing is copied on the CPU, and it is valid until the next step; what was removed
-        is in it, transparent.
+        On the CPU nothing is copied. What was removed is in it, transparent.
         """
-        parameters, where = self.parameters, slice(None) if rows is None else rows
-        if rows is not None:
-            parameters = parameters.select(torch.from_numpy(rows).to(self._device))
-        arrays = {f.name: _array(getattr(parameters, f.name)) for f in fields(GaussianParameters)}
-        confidence, provenance = self.evidence.point[where], self.provenance[where]
+        arrays = {f.name: _array(getattr(self.parameters, f.name)) for f in fields(GaussianParameters)}
+        return GaussianMap(**arrays, confidence=self.evidence.point, provenance=self.provenance)
+
+    def shapes(self, rows: NDArray[np.intp]) -> GaussianMap:
+        """Return a copy of the Gaussians at ``rows``, their colours alike from everywhere (degree 0)."""
+        parameters = replace(self.parameters, sh=self.parameters.sh[:, :1])
+        chosen = parameters.select(torch.from_numpy(rows).to(self._device))
+        arrays = {f.name: _array(getattr(chosen, f.name)) for f in fields(GaussianParameters)}
+        confidence, provenance = self.evidence.point[rows], self.provenance[rows]
         return GaussianMap(**arrays, confidence=confidence, provenance=provenance)
 
     def _adopt(

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconx_ros.keyframes.keyframe import Keyframe
-from reconx_ros.keyframes.overlap import Footprint, overlap, seen_share
+from reconx_ros.keyframes.overlap import Footprint, _apart, _measured, overlap, seen_share
 
 small = st.floats(-3, 3)
 
@@ -33,6 +33,17 @@ def test_overlap_is_symmetric_and_a_share(
     assert overlap(a, b) == overlap(b, a)
     assert 0 <= overlap(a, b) <= min(seen_share(a, b), seen_share(b, a)) <= 1
     assert overlap(a, a) == overlap(b, b) == 1
+    for one, other in ((a, b), (b, a)):  # what is told from a ball round all samples, told from each
+        if _apart(one, other):
+            assert not _measured(one, other)[0].any()
+
+
+def test_views_of_different_places_are_apart(make_view: Callable[..., Keyframe]) -> None:
+    here, away = Footprint.of(make_view()), Footprint.of(make_view(centre=(20, 0, 0)))
+    behind = Footprint.of(make_view(yaw=180))
+    assert _apart(here, away)
+    assert _apart(behind, here)
+    assert not _apart(here, here)
 
 
 @pytest.mark.parametrize("depth", [2.0, None])
