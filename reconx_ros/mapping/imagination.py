@@ -13,7 +13,9 @@ from reconx_ros.diffusion.synthesis import Studio, Synthesis, references_of
 from reconx_ros.errors import ReconxError
 from reconx_ros.geometry.protocol import Geometry, PointCloud
 from reconx_ros.keyframes.keyframe import Keyframe
+from reconx_ros.mapping.near import NearMap
 from reconx_ros.progress import Progress, Silent
+from reconx_ros.splatting.rasterize import observed_by
 from reconx_ros.splatting.unfilmed import unfilmed_map
 from reconx_ros.structure.plan import plan_trajectory
 from reconx_ros.structure.reference import Reference
@@ -37,6 +39,15 @@ class Surroundings:
     witnesses: Sequence[Reference] = ()
     place: int = 0
     scene: Scene | None = None
+
+
+def surroundings_of(near: NearMap, config: ReconxConfig) -> Surroundings:
+    """Return those of the newest keyframe, with the Gaussians so far where frames are to keep to them."""
+    scene, live = None, near.gaussians.snapshot() if config.synthesis.small.grounding > 0 else None
+    if live is not None and len(live[0]):
+        scene = observed_by(live[0], *config.drawing)
+    place = near.groups[near.keyframes[-1].name]
+    return Surroundings(near.fusion.cloud(), near.gaussians.views.witnesses(), place, scene)
 
 
 class Imagination:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.config import ReconxConfig
-from reconx_ros.diffusion.protocol import Scene
 from reconx_ros.diffusion.synthesis import Synthesis
 from reconx_ros.geometry.choose import FROM_NEIGHBOURS
 from reconx_ros.geometry.protocol import PointMap
@@ -17,7 +16,7 @@ from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.box import Box
 from reconx_ros.mapping.distance_field import DistanceField
 from reconx_ros.mapping.far import FarPoints
-from reconx_ros.mapping.imagination import Imagination, Surroundings
+from reconx_ros.mapping.imagination import Imagination, surroundings_of
 from reconx_ros.mapping.intake import Intake
 from reconx_ros.mapping.local_field import local_field
 from reconx_ros.mapping.near import NearMap
@@ -28,7 +27,6 @@ from reconx_ros.mapping.submaps import Submaps
 from reconx_ros.mapping.whole import whole_map
 from reconx_ros.mapping.witnesses import Witnesses
 from reconx_ros.progress import Progress, Silent
-from reconx_ros.splatting.rasterize import observed_by
 from reconx_ros.splatting.report import OptimisationReport
 from reconx_ros.stopwatch import Stopwatch
 
@@ -140,22 +138,14 @@ class IncrementalMapper:
         if not self.imagination.wanted or not self._near.keyframes:
             return 0
         with self._watch.stage("synthesis"):
-            views, cloud = self._near.keyframes, self._near.fusion.cloud()
-            room, group = self._rooms.choose(views), self._near.groups[views[-1].name]
-            surroundings = Surroundings(cloud, self._near.gaussians.witnesses(), group, self._scene())
+            views, surroundings = self._near.keyframes, surroundings_of(self._near, self.config)
+            room = self._rooms.choose(views)
             made = self.imagination.film(views, room, surroundings, progress or Silent())
         if not made.interrupted:
             with self._watch.stage("splatting"):
-                self._near.gaussians.imagine(made.frames, group)
+                self._near.guesses.imagine(made.frames, surroundings.place)
         self.imagined = made
         return len(made.frames)
-
-    def _scene(self) -> Scene | None:
-        """Return the Gaussians so far for frames to keep to, where that is wanted."""
-        if self.config.synthesis.small.grounding == 0:
-            return None
-        live = self._near.gaussians.snapshot()
-        return observed_by(live[0], *self.config.drawing) if live is not None and len(live[0]) else None
 
     def snapshot(self, whole: bool = True) -> Reconstruction | None:
         """Return the map as it is now, or ``None`` before there is anything in it.
@@ -166,10 +156,13 @@ class IncrementalMapper:
         Raises:
             MapError: a submap cannot be read back.
         """
-        live = self._near.gaussians.snapshot()
-        if live is None:
-            return None
-        report = {
+        near = self._near.reconstruction(self._about(), whole)
+        archive = self._paging.archive
+        return whole_map(near, archive, self.config) if near and whole and len(archive) else near
+
+    def _about(self) -> dict[str, Any]:
+        """Return the report of the map as it is now."""
+        return {
             **self._rooms.report,
             "warnings": list(self._rooms.warnings),
             "seconds": dict(self._watch.seconds),
@@ -181,17 +174,6 @@ class IncrementalMapper:
             "generated_frames": len(self.imagined.frames),
             "synthesis_summary": self.imagined.summary,
         }
-        near = Reconstruction(
-            live[0],
-            self._near.fusion.cloud(),
-            tuple(self._near.keyframes),
-            self._near.metric,
-            live[1],
-            report,
-            self._near.gaussians.evidence() if whole else None,
-        )
-        archive = self._paging.archive
-        return whole_map(near, archive, self.config) if whole and len(archive) else near
 
     def field(self) -> DistanceField | None:
         """Return the distance field round the newest keyframe, ``None`` where it is not wanted."""

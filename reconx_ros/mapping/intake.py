@@ -101,7 +101,7 @@ class Intake:
             if len(new):
                 gaussians.add(initialise(new, self.config.splatting), group)
             view = observed_view(keyframe, pointmap)
-            gaussians.replace_imagined(view)
+            self.near.guesses.replace(view)
             gaussians.add_views(keyframe.name, [view])
             gaussians.prune(view)
-            gaussians.fill(keyframe, view.depth, group)
+            self.near.guesses.fill(keyframe, view.depth, group)

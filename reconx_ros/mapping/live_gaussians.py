@@ -7,9 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconx_ros.config import ReconxConfig
-from reconx_ros.diffusion.protocol import GeneratedFrame
-from reconx_ros.geometry.protocol import GENERATED
-from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.live_views import LiveViews
 from reconx_ros.mapping.submaps import LOADED
 from reconx_ros.mapping.taken import TakenGaussians
@@ -17,12 +14,10 @@ from reconx_ros.progress import Progress
 from reconx_ros.splatting.appearance import Appearance
 from reconx_ros.splatting.evidence import Evidence
 from reconx_ros.splatting.gaussians import Floats, GaussianMap
-from reconx_ros.splatting.grow import imagined, unexplained
 from reconx_ros.splatting.optimise import GaussianOptimiser
-from reconx_ros.splatting.prune import FREE, Pruned, farthest, relative_depth
+from reconx_ros.splatting.prune import Pruned
 from reconx_ros.splatting.report import OptimisationReport
 from reconx_ros.splatting.view import TrainingView
-from reconx_ros.structure.reference import Reference
 
 REMOVED = 1 / 16
 """Share of the rows from which those of removed Gaussians are given back."""
@@ -31,12 +26,17 @@ _log = logging.getLogger(__name__)
 
 
 class LiveGaussians:
-    """N Gaussians under optimisation, by submap; there may be none, then views wait for some."""
+    """N Gaussians under optimisation, by submap; there may be none, then views wait for some.
+
+    Attributes:
+        optimiser: of the Gaussians, ``None`` where there are none.
+        views: trained on.
+    """
 
     def __init__(self, config: ReconxConfig) -> None:
         self._config, self._settings = config, config.splatting
-        self._optimiser: GaussianOptimiser | None = None
-        self._views = LiveViews(config)
+        self.optimiser: GaussianOptimiser | None = None
+        self.views = LiveViews(config)
         self._next_id = 0
         self._pruned = Pruned()  # by optimisers that are gone
         self._ids = np.empty(0, np.int64)  # of all rows of the optimiser, with those that were removed
@@ -59,14 +59,14 @@ class LiveGaussians:
     @property
     def pruned(self) -> Pruned:
         """Degenerate Gaussians removed so far."""
-        return self._pruned if self._optimiser is None else self._pruned + self._optimiser.pruned
+        return self._pruned if self.optimiser is None else self._pruned + self.optimiser.pruned
 
     @property
     def means(self) -> Floats:
         """[N, 3] in the order of ``ids``."""
-        if self._optimiser is None:
+        if self.optimiser is None:
             return np.empty((0, 3), np.float32)
-        return self._optimiser.look().means[self._alive]
+        return self.optimiser.look().means[self._alive]
 
     def restore(self, gaussians: GaussianMap, evidence: Evidence | None) -> None:
         """Begin with a map that was made before: all of it stays, the cap is for what is added to it.
@@ -109,14 +109,14 @@ class LiveGaussians:
         if len(gaussians) == 0:
             return
         gaussians = gaussians.of_degree(self._settings.sh_degree)
-        if self._optimiser is None:
-            self._optimiser = GaussianOptimiser(
-                gaussians, self._settings, self._config.device, evidence, self._views.training
+        if self.optimiser is None:
+            self.optimiser = GaussianOptimiser(
+                gaussians, self._settings, self._config.device, evidence, self.views.training
             )
-            self._views.training = self._optimiser.views
-            rows = self._optimiser.first_rows
+            self.views.training = self.optimiser.views
+            rows = self.optimiser.first_rows
         else:
-            rows = self._optimiser.add_gaussians(gaussians, evidence)
+            rows = self.optimiser.add_gaussians(gaussians, evidence)
         if ids is None:
             ids = np.arange(self._next_id, self._next_id + len(gaussians))
             self._next_id += len(gaussians)
@@ -131,82 +131,28 @@ class LiveGaussians:
         Raises:
             SplattingError: a view is not of its camera's size; none of ``views`` is added then.
         """
-        self._views.add(name, views)
-
-    def fill(self, keyframe: Keyframe, depth: NDArray[np.float32], group: int) -> None:
-        """Add Gaussians of guessed depth where ``keyframe`` shows what the map does not explain.
-
-        Args:
-            keyframe: a posed view.
-            depth: [H, W] of it, NaN where unknown.
-            group: the submap they belong to.
-        """
-        if self._optimiser is not None and self._config.splatting.guess_stride:
-            now = self._optimiser.shapes(self._optimiser.in_view(keyframe.camera))
-            new = unexplained(now, keyframe, depth, self._config.splatting, self._config.device)
-            self.add(new, group)
-
-    def imagine(self, frames: Sequence[GeneratedFrame], group: int) -> int:
-        """Add what generated frames show and no view saw, and train on them; return how many Gaussians.
-
-        Frames of an earlier call are no longer trained on; what came of them stays.
-
-        Args:
-            frames: generated.
-            group: the submap they belong to.
-        """
-        self.forget_frames()
-        if self._optimiser is None or not frames:
-            return 0
-        now = self._optimiser.look()
-        grown = imagined(now, frames, self._config.splatting, self._config.device)
-        new = grown.select(np.arange(len(now), len(grown)))
-        self.add(new, group)
-        self._views.teach(frames)
-        return len(new)
-
-    def forget_frames(self) -> None:
-        """Stop training on generated frames."""
-        self._views.forget_frames(self._optimiser)
+        self.views.add(name, views)
 
     def forget_views(self, names: Collection[str]) -> None:
         """Stop training on the views ``names``; unknown names are ignored."""
-        self._views.let_go(names, self._optimiser)
-
-    def replace_imagined(self, view: TrainingView) -> int:
-        """Remove what was generated where ``view`` has measured; return how many Gaussians.
-
-        Observed beats generated: whatever was imagined at or in front of a surface that is measured now
-        makes room for it. What lies behind that surface stays. Where ``view`` looks, generated frames
-        teach as little as if it had been there when they were filmed.
-        """
-        if self._optimiser is None:
-            return 0
-        self._views.outdo(view, self._optimiser)
-        now, rows = self._optimiser.look(), self._optimiser.in_view(view.camera, farthest(view.depth))
-        ratio = relative_depth(now.means[rows], view.camera, view.depth)
-        return self._remove(rows[(now.provenance[rows] == GENERATED) & (ratio < 1 + FREE)])
-
-    def witnesses(self) -> list[Reference]:
-        """Return the real views trained on, with the depth they measured; their images are left out."""
-        return self._views.witnesses()
+        self.views.let_go(names, self.optimiser)
 
     def prune(self, view: TrainingView) -> None:
         """Remove what is degenerate, or contradicted by the views, of what a new ``view`` speaks of."""
-        if self._optimiser is not None:
-            self._optimiser.prune_again(view.camera, view.depth)
+        if self.optimiser is not None:
+            self.optimiser.prune_again(view.camera, view.depth)
 
     def refine(self, seconds: float, progress: Progress) -> OptimisationReport | None:
         """Optimise for at most ``seconds``; ``None`` where there is nothing to optimise."""
-        if self._optimiser is None:
+        if self.optimiser is None:
             return None
-        self._tidy(self._optimiser)
-        return self._optimiser.run(seconds=seconds, progress=progress)
+        self._tidy(self.optimiser)
+        return self.optimiser.run(seconds=seconds, progress=progress)
 
     def snapshot(self) -> tuple[GaussianMap, Appearance] | None:
         """Return the Gaussians in the order of ``ids``, with exposures; ``None`` before the first."""
-        if self._optimiser is not None:
-            return self._optimiser.gaussians(), self._optimiser.appearance()
+        if self.optimiser is not None:
+            return self.optimiser.gaussians(), self.optimiser.appearance()
         if self._next_id == 0:
             return None
         return GaussianMap.empty(self._settings.sh_degree), Appearance.neutral()
@@ -219,28 +165,30 @@ class LiveGaussians:
             groups: the submap of each view.
         """
         if motions:
-            self.forget_frames()  # they were filmed from where the keyframes are no longer
+            self.views.forget_frames(
+                self.optimiser
+            )  # they were filmed from where the keyframes are no longer
         for group, motion in motions.items():
-            views = self._views.of_group(groups, group)
-            if self._optimiser is not None:
-                self._optimiser.move(np.flatnonzero(self._groups == group), views, motion)
-            elif self._views.training is not None:
-                self._views.training.move(views, motion)
+            views = self.views.of_group(groups, group)
+            if self.optimiser is not None:
+                self.optimiser.move(np.flatnonzero(self._groups == group), views, motion)
+            elif self.views.training is not None:
+                self.views.training.move(views, motion)
 
     def remove(self, rows: NDArray[np.bool_]) -> int:
         """Remove the Gaussians at ``rows`` (mask [N]); return their number."""
-        return self._remove(np.flatnonzero(self._alive)[rows])
+        return self.remove_rows(np.flatnonzero(self._alive)[rows])
 
     def take(self, group: int, names: list[str]) -> TakenGaussians | None:
         """Remove and return the Gaussians of a submap and the views ``names``; ``None`` without any."""
-        leaving = self._views.named(names)
-        appearance = None if self._optimiser is None else self._optimiser.appearance(leaving)
-        self._views.let_go(names, self._optimiser, back_later=True)
-        if self._optimiser is None or appearance is None:
+        leaving = self.views.named(names)
+        appearance = None if self.optimiser is None else self.optimiser.appearance(leaving)
+        self.views.let_go(names, self.optimiser, back_later=True)
+        if self.optimiser is None or appearance is None:
             return None
         mine = self.groups == group
-        gaussians = self._optimiser.gaussians(evidence_views=0).select(mine)
-        evidence = self._optimiser.evidence(back_later=True).select(mine)
+        gaussians = self.optimiser.gaussians(evidence_views=0).select(mine)
+        evidence = self.optimiser.evidence(back_later=True).select(mine)
         taken = TakenGaussians(gaussians, self.ids[mine], appearance, evidence)
         self.remove(mine)
         return taken
@@ -251,22 +199,22 @@ class LiveGaussians:
 
     def evidence(self) -> Evidence:
         """Return what the confidence of ``snapshot()`` comes of."""
-        if self._optimiser is None:
+        if self.optimiser is None:
             return Evidence.of_map(np.empty(0, np.float32))
-        return self._optimiser.evidence()
+        return self.optimiser.evidence()
 
     @property
     def _alive(self) -> NDArray[np.bool_]:
-        return np.empty(0, np.bool_) if self._optimiser is None else self._optimiser.alive
+        return np.empty(0, np.bool_) if self.optimiser is None else self.optimiser.alive
 
-    def _remove(self, rows: NDArray[np.intp]) -> int:
+    def remove_rows(self, rows: NDArray[np.intp]) -> int:
         """Remove ``rows`` of the optimiser; return their number."""
-        if self._optimiser is None or len(rows) == 0:
+        if self.optimiser is None or len(rows) == 0:
             return 0
         if len(rows) < len(self):
-            self._optimiser.remove(rows)
+            self.optimiser.remove(rows)
         else:  # an optimiser of nothing cannot be
-            self._pruned, self._optimiser = self.pruned, None
+            self._pruned, self.optimiser = self.pruned, None
             self._ids, self._groups = self._ids[:0], self._groups[:0]
         return len(rows)
 

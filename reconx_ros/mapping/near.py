@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,9 @@ from reconx_ros.geometry.protocol import Geometry
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.archive import RestingSubmap
 from reconx_ros.mapping.box import Box
+from reconx_ros.mapping.guesses import Guesses
 from reconx_ros.mapping.live_gaussians import LiveGaussians
+from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.progress import Silent
 from reconx_ros.splatting.views import observed_view
 
@@ -31,6 +34,7 @@ class NearMap:
         metric: whether the world is in metres.
         fusion: the points.
         gaussians: the Gaussians.
+        guesses: what of them was generated.
     """
 
     def __init__(self, config: ReconxConfig) -> None:
@@ -42,6 +46,7 @@ class NearMap:
         self.metric = True
         self.fusion = CloudFusion(config.geometry.fusion)
         self.gaussians = LiveGaussians(config)
+        self.guesses = Guesses(config, self.gaussians)
 
     def enter(self, keyframe: Keyframe, number: int) -> None:
         """Note a new keyframe of the submap ``number``."""
@@ -68,6 +73,20 @@ class NearMap:
         self.fusion.regroup(old, new)
         self.gaussians.regroup(old, new)
         self.groups = {name: new if group == old else group for name, group in self.groups.items()}
+
+    def reconstruction(self, report: dict[str, Any], evidence: bool) -> Reconstruction | None:
+        """Return what is in memory as a map, ``None`` before there is anything.
+
+        Args:
+            report: to go with it.
+            evidence: whether with that of its Gaussians, for mapping to go on from.
+        """
+        live = self.gaussians.snapshot()
+        if live is None:
+            return None
+        kept = self.gaussians.evidence() if evidence else None
+        cloud, keyframes = self.fusion.cloud(), tuple(self.keyframes)
+        return Reconstruction(live[0], cloud, keyframes, self.metric, live[1], report, kept)
 
     def move(self, motions: Mapping[int, Array]) -> None:
         """Move submaps by their rigid motions [4, 4].

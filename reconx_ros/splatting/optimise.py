@@ -1,6 +1,5 @@
 """The Gaussian optimiser: step 4 of the paper, and the same while the map still grows."""
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,17 +13,17 @@ from reconx_ros.splatting.checks import used_degree
 from reconx_ros.splatting.config import SplattingConfig
 from reconx_ros.splatting.evidence import Evidence
 from reconx_ros.splatting.gaussians import Floats, GaussianMap
-from reconx_ros.splatting.prune import Pruned, degenerate, farthest
-from reconx_ros.splatting.report import OptimisationReport, Stop
+from reconx_ros.splatting.judging import Judging
+from reconx_ros.splatting.prune import Pruned
+from reconx_ros.splatting.report import OptimisationReport
 from reconx_ros.splatting.residence import Residence
+from reconx_ros.splatting.running import run
 from reconx_ros.splatting.sightings import Sightings
 from reconx_ros.splatting.state import GaussianState
 from reconx_ros.splatting.training import TrainingSet
 from reconx_ros.splatting.training_step import TrainingStep
 from reconx_ros.splatting.view import TrainingView
 
-STAGE = "splatting"
-TELL_EVERY = 10  # steps
 EVIDENCE_VIEWS = 8  # views a snapshot of a growing map looks at again for its confidence
 
 
@@ -35,7 +34,6 @@ class GaussianOptimiser:
 
     Attributes:
         config: the settings.
-        pruned: degenerate Gaussians removed so far.
         step_class: what takes the steps.
     """
 
@@ -76,8 +74,7 @@ class GaussianOptimiser:
         self._annealing = Annealing(config, used_degree(gaussians))
         self._step = self.step_class(config, self._state, self._views, self._annealing, self._residence)
         self._residence.moves = (self._state.to_cpu, self._views.to_cpu, self._step.to_cpu)
-        self.pruned = Pruned()
-        self._judged = 0  # rows before this have met all views
+        self._judging = Judging(self._state, self._views, config.limits)
 
     def add_views(self, views: Sequence[TrainingView]) -> None:
         """Add views to train on; new ones that are observed are drawn more often at first.
@@ -117,34 +114,17 @@ class GaussianOptimiser:
         Returns:
             The rows kept, ascending: the map's rows from now on.
         """
-        alive = np.flatnonzero(self._state.alive)
-        gone, counts = degenerate(
-            self._state.shapes(alive), self._views.measured(), self.config.limits, self._state.extent
-        )
-        if gone.any() and not gone.all():
-            self.pruned += counts
-            alive = alive[~gone]
+        gone = self._judging.of_all()
+        alive = np.setdiff1d(np.flatnonzero(self.alive), gone)
         if len(alive) < len(self._state):
             self.keep_gaussians(alive)
         return alive
 
     def prune_again(self, camera: Camera, depth: Floats) -> None:
-        """Remove what is degenerate of what a new view speaks of, and of what was added since the last one.
-
-        Of all else no view says anything that it has not said before.
-
-        Args:
-            camera: the view, one of those trained on.
-            depth: [H, W] of it.
-        """
-        spoken_of, new = self.in_view(camera, farthest(depth)), np.flatnonzero(self.alive[self._judged :])
-        rows = np.concatenate([spoken_of[spoken_of < self._judged], self._judged + new])
-        views = self._views.measured()
-        gone, counts = degenerate(self._state.shapes(rows), views, self.config.limits, self._state.extent)
-        if gone.any() and np.count_nonzero(gone) < self._state.living:
-            self.pruned += counts
-            self.remove(rows[gone])
-        self._judged = len(self._state)
+        """Remove what is degenerate of what a new view speaks of (``Judging.of_view``); rows stay."""
+        gone = self._judging.of_view(camera, depth)
+        if len(gone):
+            self.remove(gone)
 
     def remove(self, rows: NDArray[np.intp]) -> None:
         """Remove the Gaussians at ``rows``, not all: they are neither drawn nor in a snapshot any more.
@@ -152,6 +132,11 @@ class GaussianOptimiser:
         They keep their rows until ``keep_gaussians`` gives them back, which copies the whole map.
         """
         self._state.remove(rows)
+
+    @property
+    def pruned(self) -> Pruned:
+        """Degenerate Gaussians removed so far."""
+        return self._judging.pruned
 
     @property
     def alive(self) -> NDArray[np.bool_]:
@@ -210,21 +195,8 @@ class GaussianOptimiser:
 
         With neither, ``config.steps`` are done; with ``seconds`` alone, as many as fit.
         """
-        progress, began, done = progress or Silent(), time.monotonic(), 0
         wanted = self.config.steps if steps is None and seconds is None else steps
-        stop: Stop | None = None
-        while stop is None:
-            elapsed = time.monotonic() - began
-            stop = self._stop(done, wanted, elapsed, seconds, progress)
-            if stop is None:
-                self._step.take(self._views.schedule.draw())
-                done += 1
-                if done % TELL_EVERY == 0 or done == wanted:
-                    _tell(progress, done, wanted, self._step.loss)
-        if done:
-            self._state.constrain()
-            self._state.blocks  # noqa: B018  made now, for a keyframe that comes is not to wait for them
-        return self._report(done, time.monotonic() - began, stop)
+        return run(self._step, self._state, self._views, wanted, seconds, progress or Silent())
 
     def gaussians(self, evidence_views: int | None = EVIDENCE_VIEWS) -> GaussianMap:
         """Return the map as it is now.
@@ -261,35 +233,4 @@ class GaussianOptimiser:
     def _rearranged(self, kept: NDArray[np.intp], before: int) -> None:
         """Note that of ``before`` rows those ``kept`` are left."""
         self._views.rearrange(kept, before)
-        self._judged = int(np.searchsorted(kept, self._judged))
-
-    def _stop(
-        self, done: int, wanted: int | None, elapsed: float, seconds: float | None, progress: Progress
-    ) -> Stop | None:
-        if wanted is not None and done >= wanted:
-            return "finished"
-        if not len(self._views):
-            return "no views"
-        if progress.cancelled():
-            return "cancelled"
-        return "deadline" if seconds is not None and elapsed >= seconds else None
-
-    def _report(self, steps: int, seconds: float, stopped: Stop) -> OptimisationReport:
-        return OptimisationReport(
-            steps=steps,
-            total_steps=self._step.total,
-            seconds=seconds,
-            loss=self._step.loss,
-            gaussians=self._state.living,
-            views=len(self._views),
-            ignored_views=self._views.ignored,
-            skipped_steps=self._step.skipped,
-            repaired_gradients=self._state.repaired,
-            dropped_gaussians=self._state.dropped,
-            stopped=stopped,
-        )
-
-
-def _tell(progress: Progress, done: int, wanted: int | None, loss: float | None) -> None:
-    note = "" if loss is None else f"loss {loss:.4f}"
-    progress.update(STAGE, done, done if wanted is None else wanted, note)
+        self._judging.rearranged(kept)

@@ -93,7 +93,7 @@ def test_a_refined_map_is_the_same_within_a_percent(
     for view in views():
         for each in both:
             each.add(view)
-            optimiser = each._near.gaussians._optimiser
+            optimiser = each._near.gaussians.optimiser
             assert optimiser is not None
             optimiser.run(steps=10)
     mine, theirs = near(mapper), near(plain)
@@ -119,7 +119,7 @@ def test_what_no_view_sees_is_not_touched() -> None:
     bricks = dict(mapper._near.fusion._bricks._all)
     for view in everything:
         mapper.add(view)
-    optimiser = mapper._near.gaussians._optimiser
+    optimiser = mapper._near.gaussians.optimiser
     assert optimiser is not None
     for view in everything:
         rows = optimiser.in_view(view.camera)
@@ -140,7 +140,7 @@ def test_a_view_that_is_replaced_leaves_its_evidence() -> None:
     gone[::3] = True
     gaussians = mapper._near.gaussians
     gaussians.remove(gone)
-    optimiser = gaussians._optimiser
+    optimiser = gaussians.optimiser
     assert optimiser is not None
     gaussians._tidy(optimiser)
     assert len(optimiser.alive) == len(gaussians)
@@ -153,7 +153,7 @@ def test_a_keyframe_that_shows_nothing_new_moves_no_rows() -> None:
     mapper = IncrementalMapper(CONFIG)
     first = views()[0]
     mapper.add(first)
-    optimiser = mapper._near.gaussians._optimiser
+    optimiser = mapper._near.gaussians.optimiser
     assert optimiser is not None
     place = optimiser.look().means.ctypes.data
     mapper.add(replace(first, name="again"))

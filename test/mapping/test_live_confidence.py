@@ -119,7 +119,7 @@ def test_the_report_counts_what_was_pruned() -> None:
     made = mapped(0.0)
     report = whole(made).report
     assert set(report["pruned"]) == {"transparent", "needles", "floaters"}
-    assert made._near.gaussians._optimiser is not None
-    made._near.gaussians._optimiser._state.parameters.opacity_logits.data[:5] = -9.0
+    assert made._near.gaussians.optimiser is not None
+    made._near.gaussians.optimiser._state.parameters.opacity_logits.data[:5] = -9.0
     made.add(keyframe("1", 0.1))
     assert whole(made).report["pruned"]["transparent"] >= 5

@@ -9,7 +9,7 @@ from test_submaps import FAST, keyframe
 from reconx_ros.config import load_config
 from reconx_ros.errors import SplattingError
 from reconx_ros.keyframes.keyframe import Keyframe
-from reconx_ros.mapping import live_gaussians
+from reconx_ros.mapping import guesses
 from reconx_ros.mapping.incremental import IncrementalMapper
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.progress import Silent
@@ -88,7 +88,7 @@ def test_a_keyframe_that_fails_halfway_leaves_the_map_as_it_was(monkeypatch: pyt
             each.add(keyframe(str(index), 0.4 * index))
     before = whole(made)
     with monkeypatch.context() as patch, pytest.raises(SplattingError, match="no Gaussians here"):
-        patch.setattr(live_gaussians, "unexplained", refuse)  # the very last thing that is done
+        patch.setattr(guesses, "unexplained", refuse)  # the very last thing that is done
         made.add(keyframe("bad", 2.0))
     after = whole(made)
     assert [k.name for k in after.keyframes] == ["0", "1", "2"]
