@@ -3,7 +3,8 @@
     python benchmarks/adding.py [--json FILE] [--keyframes 8] [--sizes 10000 100000 500000]
 
 A map of so many Gaussians is loaded, a floor that no keyframe looks at; then keyframes of a simulated room
-(320x240, with depth) are added; each sees some of what those before it saw. The map is not refined.
+(320x240, with depth) are added; each sees some of what those before it saw. The map is not refined. No cap
+is reached, but in the case ``full``: there each of these keyframes takes the map above its cap.
 Given is the median over the keyframes after the second, the time of all cores, and the part of each stage:
 geometry is pointmap and fusion, splatting all that becomes of the Gaussians. On a machine that does other
 things beside, only the time of the cores can be compared.
@@ -37,6 +38,7 @@ from reconx_ros.splatting.initialise import initialise
 
 SPACING, BELOW = 0.03, -20.0  # metres
 CAP = 1_000_000  # points, and Gaussians beside those of the floor: never reached
+FULL = 200_000
 WARM = 2  # keyframes
 
 
@@ -55,6 +57,12 @@ def floor(count: int, config: ReconxConfig) -> Reconstruction:
         np.ones(count, np.int32),
     )
     return Reconstruction(initialise(cloud, config.splatting, count), cloud, (), True)
+
+
+def configured(cap: int) -> ReconxConfig:
+    """Return the preset ``fast`` with this cap on Gaussians beside the floor's, and none on points."""
+    fusion = {"max_points": CAP}
+    return load_config("fast", None, {"splatting": {"max_gaussians": cap}, "geometry": {"fusion": fusion}})
 
 
 def measure(count: int, keyframes: list[Keyframe], config: ReconxConfig) -> dict[str, Any]:
@@ -87,8 +95,7 @@ def main() -> int:
     parser.add_argument("--keyframes", type=int, default=8)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 500_000])
     options = parser.parse_args()
-    caps = {"splatting": {"max_gaussians": CAP}, "geometry": {"fusion": {"max_points": CAP}}}
-    config = load_config("fast", None, caps)
+    config = configured(CAP)
     with tempfile.TemporaryDirectory() as folder:
         bag = Path(folder) / "room"
         simulate(bag, frames=options.keyframes, width=320, height=240)
@@ -99,6 +106,7 @@ def main() -> int:
         "machine": f"{processor_name()}, {os.cpu_count()} cores",
         "keyframes": options.keyframes,
         "sizes": [measure(size, keyframes, config) for size in options.sizes],
+        "full": measure(FULL, keyframes, configured(FULL // 10)),
     }
     print(json.dumps(figures, indent=2))
     if options.json:

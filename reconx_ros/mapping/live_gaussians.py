@@ -165,9 +165,8 @@ class LiveGaussians:
             groups: the submap of each view.
         """
         if motions:
-            self.views.forget_frames(
-                self.optimiser
-            )  # they were filmed from where the keyframes are no longer
+            # They were filmed from where the keyframes are no longer.
+            self.views.forget_frames(self.optimiser)
         for group, motion in motions.items():
             views = self.views.of_group(groups, group)
             if self.optimiser is not None:

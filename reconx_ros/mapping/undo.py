@@ -15,7 +15,7 @@ def all_or_nothing(*roots: object) -> Iterator[None]:
 
     Noted and put back are the attributes of ``roots`` and of every object of this package that they
     reach, and what their lists, dictionaries and sets hold. Arrays and tensors are not copied: the block
-    may put others in their place, but must not write into them.
+    may put others in their place or write behind them (``Growing``), but must not write into them.
     """
     before: dict[int, tuple[Any, dict[str, Any]]] = {}
     for root in roots:

@@ -112,6 +112,14 @@ def test_thinning_is_capped_sorted_and_the_same_each_time(count: int, cap: int, 
     np.testing.assert_array_equal(rows, thin(points, confidence, cap)[0])
 
 
+@pytest.mark.parametrize("cap", [500, 5000, 15_000, 19_500])
+def test_thinning_leaves_little_of_the_cap_unused(cap: int) -> None:
+    points = np.random.default_rng(0).uniform(0, 3, (20_000, 3)).astype(np.float32)
+    points[:, 2] = np.round(points[:, 2])  # on four sheets
+    rows, _ = thin(points, np.ones(len(points), np.float32), cap)
+    assert 0.95 * cap < len(rows) <= cap
+
+
 def test_thinning_keeps_the_most_confident() -> None:
     points = np.array([[0, 0, 0], [0.01, 0, 0], [1, 1, 1]], np.float32)
     rows, _ = thin(points, np.float32([0.2, 0.9, 0.5]), 2)
