@@ -131,7 +131,7 @@ class GaussianState:
         logits = Growing(self.parameters.opacity_logits, self._config.max_gaussians)
         logits.rows[torch.from_numpy(rows).to(self._device)] = -MAX_OPACITY_LOGIT
         self._columns = [logits if place == LOGITS else c for place, c in enumerate(self._columns)]
-        self.parameters.opacity_logits = logits.rows.requires_grad_()
+        self.parameters.opacity_logits = logits.rows.detach().requires_grad_()
 
     def in_view(self, camera: Camera, far: float = np.inf) -> NDArray[np.intp]:
         """Return the rows, ascending, of what ``camera`` may show: all that it shows and some more.
@@ -144,10 +144,9 @@ class GaussianState:
         return rows[self.alive[rows]]
 
     def keep(self, rows: NDArray[np.intp]) -> None:
-        """Drop all Gaussians but those at ``rows``, at least one, ascending."""
-        kept, alive = torch.from_numpy(rows).to(self._device), self.alive[rows]
+        """Drop all Gaussians but those at ``rows``, at least one, ascending, none of them removed."""
+        kept = torch.from_numpy(rows).to(self._device)
         self._adopt(self.parameters.select(kept), self.evidence.select(rows), self.provenance[rows])
-        self.alive = alive
         self._ceiling = Growing(self._ceiling.rows[kept], self._config.max_gaussians)
         self.adam.rearrange(kept, 0)
 
