@@ -40,7 +40,7 @@ def test_overlap_is_symmetric_and_a_share(
 
 def test_views_of_different_places_are_apart(make_view: Callable[..., Keyframe]) -> None:
     here, away = Footprint.of(make_view()), Footprint.of(make_view(centre=(20, 0, 0)))
-    behind = Footprint.of(make_view(yaw=180))
+    behind = Footprint.of(make_view(centre=(0, 0, -5), yaw=180))
     assert _apart(here, away)
     assert _apart(behind, here)
     assert not _apart(here, here)

@@ -34,8 +34,8 @@ def test_blocks_out_of_view_are_left_out() -> None:
     blocks = Blocks.of(means, np.full_like(means, np.log(0.01)), 50)
     rows = blocks.rows(blocks.seen(view))
     assert 0 < len(rows) < 500
-    assert blocks.seen(view, far=2.1).any()
-    assert not blocks.seen(view, far=1.9).any()
+    assert blocks.seen(view, far=2.5).any()
+    assert not blocks.seen(view, far=1.2).any()
     behind = Blocks.of((2 * view.centre - means).astype(np.float32), np.full_like(means, np.log(0.01)), 50)
     assert not behind.seen(view).any()
 
