@@ -84,7 +84,7 @@ def measured(case: Case, synthesizer: str, data: Path, output: Path) -> dict[str
     return {
         "command": " ".join(["reconx", *arguments]),
         **{key: metrics[key] for key in kept},
-        "baselines": {name: _means(found) for name, found in metrics["baselines"].items()},
+        "baselines": {name: _means(found) for name, found in metrics["baselines"].items() if found},
         "synthesis": report.get("synthesis"),
         "cores_busy": round(busy, 2),
     }

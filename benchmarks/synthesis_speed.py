@@ -45,14 +45,18 @@ print(imported - begun, time.perf_counter() - imported)
 
 
 def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Print and yield figures; ``filming_peak_mib`` is that of this process, imports and model included."""
+    """Print and yield figures, those of training where there are clips to train on.
+
+    ``filming_peak_mib`` is that of this process, imports and model included.
+    """
     yield shown(size=f"{WIDTH}x{HEIGHT}", frames=FRAMES, **loading(arguments))
     yield shown(clip_seconds=filming(arguments))
     yield shown(filming_peak_mib=round(peak_memory() / 2**20))
     how = OPTIONS["overscan, guess"]
     times = time_renders(scene(WIDTH, HEIGHT, "cpu"), (HEIGHT, WIDTH), REPEATS, **how)
     yield shown(conditioning_renders_per_s=round(1000 / statistics.median(times), 2))
-    yield shown(**training(arguments))
+    if arguments.clips:
+        yield shown(**training(arguments))
 
 
 def shown(**figures: object) -> dict[str, Any]:
