@@ -34,7 +34,7 @@ import time
 import cv2
 import numpy as np
 import torch
-from resume import held
+from resume import held, kept
 
 from reconx_ros.camera import Camera
 from reconx_ros.geometry.align.align import align
@@ -204,10 +204,7 @@ def main() -> None:
         if there:
             row["peak_memory_gb"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
         result[stage] = row
-        if arguments.json:
-            aside = arguments.json.with_name(arguments.json.name + ".part")
-            aside.write_text(json.dumps(result, indent=2) + "\n")
-            aside.replace(arguments.json)
+        kept(arguments.json, result)
     print(json.dumps(result, indent=2))
 
 

@@ -18,3 +18,12 @@ def held(file: Path | None, what: dict[str, Any], again: bool) -> dict[str, Any]
     except (OSError, ValueError):
         old = {}
     return old if {name: old.get(name) for name in what} == what else {**what}
+
+
+def kept(file: Path | None, result: dict[str, Any]) -> None:
+    """Write the result so far, aside and then renamed."""
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside = file.with_name(file.name + ".part")
+        aside.write_text(json.dumps(result, indent=2) + "\n")
+        aside.replace(file)

@@ -34,7 +34,7 @@ try:
 
     import numpy as np
     import torch
-    from resume import held
+    from resume import held, kept
 
     import reconx_ros  # noqa: F401  before torch: it says how OpenMP threads wait
     from reconx_ros.camera import Camera
@@ -294,10 +294,7 @@ def main() -> None:
             row = measure(stage, count, size, arguments.repeats, result)
             row["peak_memory_gb"] = round(torch.cuda.max_memory_allocated() / 2**30, 3)
             result[f"{stage} {count}"] = row
-            if arguments.json:
-                aside = arguments.json.with_name(arguments.json.name + ".part")
-                aside.write_text(json.dumps(result, indent=2) + "\n")
-                aside.replace(arguments.json)
+            kept(arguments.json, result)
     print(json.dumps(result, indent=2))
 
 

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from resume import held
+from resume import held, kept
 
 from reconx_ros.diffusion.wan.conditions import Conditions
 from reconx_ros.diffusion.wan.config import WanConfig
@@ -171,15 +171,6 @@ def begun(file: Path | None, what: dict[str, Any], again: bool) -> dict[str, Any
     result = held(file, what, again)
     result.setdefault("stages", {})
     return result
-
-
-def kept(file: Path | None, result: dict[str, Any]) -> None:
-    """Write the result so far, aside and then renamed."""
-    if file:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(file.name + ".part")
-        aside.write_text(json.dumps(result, indent=2) + "\n")
-        aside.replace(file)
 
 
 def parsed() -> argparse.Namespace:
