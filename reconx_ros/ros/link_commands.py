@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from reconx_ros.config import ReconxConfig
 from reconx_ros.keyframes.keyframe import Keyframe
 
+WORKERS_OWN = Path()
+"""Stands for the output folder of a worker on another machine: folders are relative to that."""
+
 
 @dataclass(frozen=True)
 class Begin:

@@ -50,8 +50,13 @@ def command_values(command: Command) -> tuple[str, str]:
         values = {"request": command.request, **box}
     elif isinstance(command, Reconstruct):
         source = None if command.source is None else str(command.source)
-        config = command.config.model_dump(mode="json")
-        values = {"request": command.request, "source": source, "config": config, "steps": command.steps}
+        values = {
+            "request": command.request,
+            "source": source,
+            "config": command.config.model_dump(mode="json"),
+            "steps": command.steps,
+            "folder": str(command.folder),
+        }
     elif isinstance(command, Stop):
         values = {"request": command.request, "save": command.folder is not None}
     else:
@@ -65,7 +70,7 @@ def command_from_values(kind: str, text: str, folder: Path) -> Command:
     Args:
         kind: as ``command_values`` names it.
         text: JSON.
-        folder: where this machine saves maps; the robot's own folders mean nothing here.
+        folder: where this machine saves maps; others are relative to it.
 
     Raises:
         LinkError: no such command, or values that make no sense.
@@ -76,8 +81,8 @@ def command_from_values(kind: str, text: str, folder: Path) -> Command:
         ),
         "pause": lambda v: Pause(bool(v["paused"])),
         "reset": lambda v: Reset(int(v["epoch"])),
-        "save": lambda v: Save(int(v["request"]), folder),
-        "load": lambda v: Load(int(v["request"]), Path(v["folder"])),
+        "save": lambda v: Save(int(v["request"]), folder / v["folder"]),
+        "load": lambda v: Load(int(v["request"]), folder / v["folder"]),
         "stop": lambda v: Stop(int(v["request"]), folder if v["save"] else None),
         "correct": lambda v: Correct(tuple(v["names"]), np.array(v["poses"], float).reshape(-1, 4, 4)),
         "clear_box": lambda v: ClearBox(
@@ -91,7 +96,7 @@ def command_from_values(kind: str, text: str, folder: Path) -> Command:
             None if v["source"] is None else Path(v["source"]),
             ReconxConfig.model_validate(v["config"]),
             int(v["steps"]),
-            folder,
+            folder / v["folder"],
         ),
         "cancel": lambda v: Cancel(int(v["request"])),
         "resend": lambda _: Resend(),

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
@@ -243,7 +244,7 @@ class OffboardWorker:
                 if isinstance(command, Stop):
                     reply = replace(reply, left=reply.left + self._outbox.left)
                 if isinstance(command, Load) and reply.code == "ok":
-                    self._journal.loaded(reply.request, command.folder)
+                    self._journal.loaded(reply.request, Path(reply.path))  # on the worker's machine
                 else:
                     self._journal.not_loaded(reply.request)
         if reply is not None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,9 @@ class Parameters:
             found["mapping"] = {"distance_field": wanted | height}
         return found
 
-    @property
+    @cached_property
     def output_folder(self) -> Path:
-        """The folder maps are saved to; a new one for each run where none is given."""
+        """The folder maps are saved to; where none is given one of this run, named when first asked for."""
         if self.output:
             return Path(self.output).expanduser().absolute()
         return run_folder()

@@ -43,6 +43,7 @@ class Requests:
 
     Args:
         parameters: of the node.
+        folder: that maps are saved to and loaded from where a request names none.
         worker: does what is asked.
         reception: brings the answers.
         poses: of the frames that boxes are given in.
@@ -54,6 +55,7 @@ class Requests:
     def __init__(
         self,
         parameters: Parameters,
+        folder: Path,
         worker: OnboardWorker | OffboardWorker,
         reception: Reception,
         poses: LivePoses,
@@ -61,7 +63,7 @@ class Requests:
         corrections: Corrections,
         world: Callable[[], str],
     ) -> None:
-        self._parameters, self._folder = parameters, parameters.output_folder
+        self._parameters, self._folder = parameters, folder
         self._worker, self._reception, self._poses = worker, reception, poses
         self._ingest, self._corrections, self._world = ingest, corrections, world
 

@@ -20,7 +20,7 @@ from reconx_ros.ros.folder_lock import FolderLock
 from reconx_ros.ros.guard import MessageGuard, unpack
 from reconx_ros.ros.ingest import Ingest
 from reconx_ros.ros.ingest_group import IngestGroup
-from reconx_ros.ros.link_commands import AddKeyframe, Begin, Correct, Pause, Resend, Reset
+from reconx_ros.ros.link_commands import WORKERS_OWN, AddKeyframe, Begin, Correct, Pause, Resend, Reset
 from reconx_ros.ros.link_replies import Answer
 from reconx_ros.ros.map_state import MapState
 from reconx_ros.ros.openings import ingest_settings, open_journal, open_outputs, open_worker
@@ -99,6 +99,7 @@ class Session:
             held.callback(self.worker.kill)
             self.requests = Requests(
                 parameters,
+                self.folder if parameters.worker == "onboard" else WORKERS_OWN,
                 self.worker,
                 self._reception,
                 self.poses,

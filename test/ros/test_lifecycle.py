@@ -26,7 +26,7 @@ from reconx_ros.errors import ReconxError
 from reconx_ros.ros import ending, openings
 from reconx_ros.ros import node as node_module
 from reconx_ros.ros.folder_lock import FolderLock
-from reconx_ros.ros.link_commands import AddKeyframe, ClearBox
+from reconx_ros.ros.link_commands import WORKERS_OWN, AddKeyframe, ClearBox, Command, Load, Save
 from reconx_ros.ros.link_replies import Answer
 from reconx_ros.ros.node import ReconxNode
 from reconx_ros.ros.parameters import declare, read
@@ -103,6 +103,21 @@ def test_who_asks_when_the_node_is_interrupted_is_answered(scene: Scene) -> None
     scene.until(asked.done, 60)
     assert asked.result().success
     assert scene.process.popen.wait(60) == 0, scene.process.output
+
+
+@pytest.mark.parametrize("place", ["onboard", "offboard"])
+def test_a_request_without_a_folder_means_that_of_the_worker(
+    context: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    session = open_session(tmp_path, worker=place)
+    sent: list[Command] = []
+    monkeypatch.setattr(session.worker, "send", sent.append)
+    session.requests.save(None, lambda _: None)
+    session.requests.load(None, lambda _: None)
+    monkeypatch.undo()
+    session.finish(False)
+    own = session.folder if place == "onboard" else WORKERS_OWN
+    assert sent == [Save(1, own), Load(2, own)]
 
 
 def test_a_worker_that_hangs_is_killed_and_the_folder_free(

@@ -77,6 +77,21 @@ def test_commands_survive(command: link_commands.Command) -> None:
 
 
 @pytest.mark.parametrize(
+    ("named", "meant"),
+    [(link_commands.WORKERS_OWN, FOLDER), (Path("asked"), FOLDER / "asked"), (Path("/else"), Path("/else"))],
+)
+def test_folders_are_those_of_the_workers_machine(named: Path, meant: Path) -> None:
+    for command in (
+        link_commands.Save(3, named),
+        link_commands.Load(4, named),
+        link_commands.Reconstruct(8, None, load_config("fast"), 70, named),
+    ):
+        message = command_message(command, "map", PictureFormat())
+        got = command_from_message(message, FOLDER)
+        assert isinstance(got, type(command)) and got.folder == meant
+
+
+@pytest.mark.parametrize(
     ("image", "depth"), [("png", "png"), ("png", "rvl"), ("jpeg", "png"), ("webp", "rvl")]
 )
 def test_keyframes_survive(image: str, depth: str) -> None:

@@ -130,6 +130,13 @@ def test_an_interrupted_worker_saves_first(pair: Pair) -> None:
     pair.mapped(27)
 
 
+def test_a_map_is_saved_where_it_is_asked_for_on_the_workers_machine(pair: Pair) -> None:
+    assert call(pair.node, SaveMap, "/reconx/save_map").path == str(pair.folder / "worker")
+    asked = call(pair.node, SaveMap, "/reconx/save_map", path=str(pair.folder / "asked"))
+    assert asked.path == str(pair.folder / "asked")
+    assert len(load_map(pair.folder / "asked")) > 1000
+
+
 def test_interrupting_the_robot_saves_on_the_worker(pair: Pair) -> None:
     assert pair.robot.interrupt() == 0, pair.robot.output
     pair.robot.wait_for("27 keyframes saved to")

@@ -13,7 +13,7 @@ from reconx_msgs.msg import LinkState, WorkerCommand
 from ros_journal import begin, keyframe, names
 
 from reconx_ros.ros.journal import WHY_LEFT_OUT, Journal
-from reconx_ros.ros.link_commands import AddKeyframe, Command, Load
+from reconx_ros.ros.link_commands import WORKERS_OWN, AddKeyframe, Command, Load
 from reconx_ros.ros.link_end import LinkEnd
 from reconx_ros.ros.link_messages import command_from_message, reply_messages
 from reconx_ros.ros.link_replies import Answer, Refused, Reply
@@ -95,6 +95,15 @@ def test_a_keyframe_that_came_after_a_load_is_sent_and_stays(robot: Robot) -> No
     robot.until(lambda: robot.far.keyframes() == ["000000", "000001"])
     assert names(robot.journal) == ["000001"]
     assert Load(0, Path("/maps/kitchen")) in list(robot.journal.replay())
+
+
+def test_the_map_that_the_worker_saved_is_loaded_again_also_by_the_next(robot: Robot, tmp_path: Path) -> None:
+    robot.worker.send(Load(7, WORKERS_OWN))
+    robot.until(lambda: any(isinstance(one, Load) for one in robot.far.commands))
+    assert Load(7, tmp_path / "far") in robot.far.commands
+    robot.far.replies.append(Answer(7, "ok", "loaded", str(tmp_path / "far")))
+    robot.until(lambda: bool(robot.answered()))
+    assert Load(0, tmp_path / "far") in list(robot.journal.replay())
 
 
 def test_a_load_that_fails_or_is_lost_with_its_worker_leaves_everything(robot: Robot) -> None:

@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 
 from reconx_ros.config import load_config
 from reconx_ros.errors import ConfigError
+from reconx_ros.ros import parameters
 from reconx_ros.ros.parameter_specs import SPECS
 from reconx_ros.ros.parameters import declare, read, unknown
 
@@ -39,6 +40,19 @@ def test_every_parameter_has_a_description_and_every_number_a_range(node: Node) 
 def test_the_shipped_file_states_every_default(node: Node) -> None:
     content = yaml.safe_load((ROOT / "config" / "reconx.yaml").read_text())
     assert content["/**"]["ros__parameters"] == {spec.name: spec.default for spec in SPECS}
+
+
+def test_a_run_without_an_output_has_one_folder_whenever_it_is_asked_for(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = (Path(f"/maps/{second}") for second in range(9))
+    monkeypatch.setattr(parameters, "run_folder", lambda: next(seconds))
+    first, second = read(node), read(node)
+    assert [first.output_folder, first.output_folder, second.output_folder] == [
+        Path("/maps/0"),
+        Path("/maps/0"),
+        Path("/maps/1"),
+    ]
 
 
 def test_live_changes_are_checked_with_a_reason(node: Node) -> None:
