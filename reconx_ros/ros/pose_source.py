@@ -141,12 +141,18 @@ class LivePoses(TransformMessages):
         odom = self._frames.odom_frame
         if self._tree is not self.tf or self.world in ("", odom):
             return None
-        newest = self.tf.newest(odom) or 0  # static where it has no stamp
-        at = newest if stamp is None or newest == 0 else min(stamp, newest)
         try:
-            return self.tf.lookup(self.world, odom, at)
+            return _newest(self.tf, self.world, odom, stamp)
         except TransformError:
             return None
+
+    def newest(self, frame: str) -> Array:
+        """Return world_from_frame [4, 4] as it is known last; the map frame is the world before the first pose.
+
+        Raises:
+            TransformError: the frame is not joined to the world.
+        """
+        return _newest(self._tree or self.tf, self.world or self._frames.map_frame, frame)
 
     def base_from_camera(self, camera_frame: str, stamp: int) -> Array | None:
         """Return base_from_camera [4, 4] at ``stamp``, ``None`` where it is not known."""
@@ -190,3 +196,10 @@ class LivePoses(TransformMessages):
             return odometry
         spare = [(self.tf, self._frames.odom_frame)] + (odometry if self._kind == "auto" else [])
         return [(self.tf, self._frames.map_frame), *(spare if fall_back else [])]
+
+
+def _newest(tree: Transforms, target: str, source: str, latest: int | None = None) -> Array:
+    """Return target_from_source [4, 4] as it is known last, or at the stamp ``latest`` where that is earlier."""
+    known = tree.newest(target, source)
+    stamps = [stamp for stamp in (known, latest) if stamp is not None]
+    return tree.lookup(target, source, min(stamps, default=0))  # at any stamp, where nothing moves

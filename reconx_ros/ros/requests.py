@@ -75,8 +75,7 @@ class Requests:
         """
         pose = np.eye(4)
         if box.frame not in ("", self._world()):
-            newest = self._poses.tf.newest(box.frame) or self._ingest.latest_ns or 0
-            pose = self._poses.extrinsic(self._world(), box.frame, newest)
+            pose = self._poses.newest(box.frame)
         self._worker.send(ClearBox(self._reception.expect(answered), box.low, box.high, pose))
 
     def reconstruct(

@@ -124,10 +124,10 @@ class Tf2Transforms:
         with self._lock:
             return self._graph.connected(bare(target), bare(source))
 
-    def newest(self, child: str) -> int | None:
-        """Return the newest stamp (ns) of a moving child, ``None`` where there is none."""
+    def newest(self, target: str, source: str) -> int | None:
+        """Return the newest stamp (ns) at which two frames are joined; see ``Transforms``."""
         with self._lock:
-            return self._graph.newest(bare(child))
+            return self._graph.newest(bare(target), bare(source))
 
     def _ask(self, target: str, source: str, stamp_ns: int) -> Array:
         from tf2_ros import TransformException  # noqa: PLC0415  not everywhere installed

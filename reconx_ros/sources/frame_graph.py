@@ -132,10 +132,14 @@ class FrameGraph(Generic[Edge]):
         """Return whether the frames are joined at all, at whatever time."""
         return bool(set(self.path(target)) & set(self.path(source)))
 
-    def newest(self, child: str) -> int | None:
-        """Return the newest stamp (ns) of a moving child, ``None`` where there is none."""
-        edge = self.edges.get(child)
-        return edge.stamps[-1] if edge is not None and not edge.static else None
+    def newest(self, target: str, source: str) -> int | None:
+        """Return the newest stamp (ns) at which all that joins two frames is known; ``None``: at any.
+
+        Raises:
+            TransformError: they are not joined.
+        """
+        between = (self.edges[frame] for branch in self.branches(target, source) for frame in branch)
+        return min((edge.stamps[-1] for edge in between if not edge.static), default=None)
 
     def clear(self, keep_static: bool) -> None:
         """Forget everything, or the moving transforms only."""

@@ -56,8 +56,12 @@ class Transforms(Protocol):
     def connected(self, target: str, source: str) -> bool:
         """Return whether the frames are joined at all, at whatever time."""
 
-    def newest(self, child: str) -> int | None:
-        """Return the newest stamp (ns) of a moving child, ``None`` where there is none."""
+    def newest(self, target: str, source: str) -> int | None:
+        """Return the newest stamp (ns) at which all that joins two frames is known; ``None``: at any.
+
+        Raises:
+            TransformError: the frames are not joined.
+        """
 
 
 @dataclass
@@ -161,10 +165,10 @@ class TransformTree:
         with self._lock:
             return self._graph.connected(bare(target), bare(source))
 
-    def newest(self, child: str) -> int | None:
-        """Return the newest stamp (ns) of a moving child, ``None`` where there is none."""
+    def newest(self, target: str, source: str) -> int | None:
+        """Return the newest stamp (ns) at which two frames are joined; see ``Transforms``."""
         with self._lock:
-            return self._graph.newest(bare(child))
+            return self._graph.newest(bare(target), bare(source))
 
     def _climb(self, frames: list[str], stamp_ns: int, max_gap_ns: float) -> Array:
         """Return ancestor_from_frame, ``frames`` being the frames below the ancestor, upwards."""

@@ -78,7 +78,11 @@ def test_commands_survive(command: link_commands.Command) -> None:
 
 @pytest.mark.parametrize(
     ("named", "meant"),
-    [(link_commands.WORKERS_OWN, FOLDER), (Path("asked"), FOLDER / "asked"), (Path("/else"), Path("/else"))],
+    [
+        (link_commands.WORKERS_OWN, FOLDER),
+        (Path("asked"), FOLDER / "asked"),
+        (Path("/else"), Path("/else")),
+    ],
 )
 def test_folders_are_those_of_the_workers_machine(named: Path, meant: Path) -> None:
     for command in (

@@ -74,6 +74,39 @@ def test_tf_alone_never_uses_odometry() -> None:
         poses.pose("camera", SECOND, fall_back=True)
 
 
+def test_where_a_frame_is_now_is_known_up_to_the_slowest_publisher() -> None:
+    """Localisation tells map -> odom once a second, odometry odom -> base_link ten times."""
+    poses = LivePoses(Frames())
+    poses.add_transforms(transform("base_link", "camera", 0, 0.5), static=True)
+    for second in (1, 2):
+        poses.add_transforms(transform("map", "odom", second * SECOND, 100.0 * second), static=False)
+    for tenth in range(10, 28):
+        poses.add_transforms(transform("odom", "base_link", tenth * SECOND // 10, tenth / 10), static=False)
+    assert poses.newest("base_link")[0, 3] == pytest.approx(202.0)
+    assert poses.newest("camera")[0, 3] == pytest.approx(202.5)
+    assert poses.newest("map")[0, 3] == 0.0
+    with pytest.raises(TransformError, match="no transform map -> arm; frames seen: base_link"):
+        poses.newest("arm")
+
+
+def test_where_a_frame_is_now_is_told_by_odometry_where_that_is_the_world() -> None:
+    poses = tree(LivePoses(Frames(max_gap_s=2), kind="odom"), with_map=False)
+    for second in (1, 2):
+        poses.add_odometry(odometry(second * SECOND, 10.0 * second))
+    poses.pose("camera", SECOND, fall_back=False)
+    assert poses.newest("camera")[0, 3] == pytest.approx(20.5)
+
+
+def test_map_to_odom_may_lead_over_another_frame() -> None:
+    poses = tree(LivePoses(Frames(max_gap_s=2)), with_map=False)
+    poses.add_transforms(transform("odom_drift", "odom", 0, 1.0), static=True)
+    for second in (1, 2):
+        poses.add_transforms(transform("map", "odom_drift", second * SECOND, 5.0 * second), static=False)
+    poses.pose("camera", 2 * SECOND, fall_back=False)
+    newest = poses.odom_in_world(None)
+    assert newest is not None and newest[0, 3] == pytest.approx(11.0)
+
+
 def test_clear_forgets_moving_transforms_only() -> None:
     poses = tree(LivePoses(Frames(max_gap_s=2)), with_map=True)
     poses.clear()

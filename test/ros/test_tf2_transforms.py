@@ -80,15 +80,16 @@ def test_each_failure_has_its_reason(
 def test_frames_newest_and_what_is_connected(make: Make) -> None:
     transforms = moving(make, 1, 2)
     assert transforms.frames == ("base", "camera", "map", "other", "thing")
-    assert transforms.newest("base") == 2 * SECOND
-    assert transforms.newest("camera") is None and transforms.newest("ghost") is None
+    assert transforms.newest("map", "camera") == transforms.newest("base", "map") == 2 * SECOND
+    assert transforms.newest("base", "camera") is None and transforms.newest("map", "map") is None
+    with pytest.raises(TransformError, match="no transform map -> ghost"):
+        transforms.newest("map", "ghost")
     assert transforms.connected("camera", "map") and not transforms.connected("camera", "thing")
 
 
 def test_clear_keeps_static_transforms_where_asked(make: Make) -> None:
     transforms = moving(make, 1, 2)
     transforms.clear(keep_static=True)
-    assert transforms.newest("base") is None
     assert reason_of(transforms, "map", "camera", 1.0, 1.0) is Reason.UNKNOWN_FRAME
     assert transforms.lookup("base", "camera", SECOND)[1, 3] == 1.0
     transforms.add("map", "base", SECOND // 2, (5, 0, 0), STRAIGHT)  # a bag loops: older than before
@@ -184,7 +185,7 @@ def test_adding_and_looking_up_in_two_threads(make: Make) -> None:
     thread = threading.Thread(target=feed)
     thread.start()
     while not done.is_set():
-        newest = transforms.newest("base")
+        newest = transforms.newest("map", "base")
         assert newest is not None
         assert transforms.lookup("map", "base", newest)[0, 3] == pytest.approx(newest / 1e9)
     thread.join()

@@ -116,7 +116,7 @@ def test_the_order_of_arrival_does_not_matter(order: list[int]) -> None:
 def test_history_is_bounded() -> None:
     tree = moving(*range(0, 10_000 * 10**8, 10**8), history_s=5.0)
     newest = 9_999 * 10**8
-    assert tree.newest("base") == newest
+    assert tree.newest("map", "base") == newest
     assert tree.lookup("map", "base", newest - 4 * 10**9)[0, 3] == pytest.approx((newest - 4 * 10**9) / 1e9)
     with pytest.raises(TransformError) as caught:
         tree.lookup("map", "base", newest - 20 * 10**9)
@@ -190,7 +190,7 @@ def test_adding_and_looking_up_in_two_threads() -> None:
     thread.start()
     looked = 0
     while not done.is_set():
-        newest = tree.newest("base")
+        newest = tree.newest("map", "base")
         assert newest is not None
         assert tree.lookup("map", "base", newest)[0, 3] == pytest.approx(newest / 1e9)
         looked += 1
