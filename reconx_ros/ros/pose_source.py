@@ -147,7 +147,7 @@ class LivePoses(TransformMessages):
             return None
 
     def newest(self, frame: str) -> Array:
-        """Return world_from_frame [4, 4] as it is known last; the map frame is the world before the first pose.
+        """Return world_from_frame [4, 4] as it is known last; before the first pose the world is the map.
 
         Raises:
             TransformError: the frame is not joined to the world.
@@ -199,7 +199,7 @@ class LivePoses(TransformMessages):
 
 
 def _newest(tree: Transforms, target: str, source: str, latest: int | None = None) -> Array:
-    """Return target_from_source [4, 4] as it is known last, or at the stamp ``latest`` where that is earlier."""
+    """Return target_from_source [4, 4] as it is known last, or at ``latest`` (ns) where that is earlier."""
     known = tree.newest(target, source)
     stamps = [stamp for stamp in (known, latest) if stamp is not None]
     return tree.lookup(target, source, min(stamps, default=0))  # at any stamp, where nothing moves

@@ -30,6 +30,7 @@ from reconx_ros.ros.reception import Reception
 from reconx_ros.ros.requests import Requests
 from reconx_ros.ros.slam_path import SlamPath
 from reconx_ros.ros.status_looks import StatusLooks
+from reconx_ros.sources.frame_graph import bare
 from reconx_ros.sources.rigid import rigid_inverse
 
 
@@ -138,7 +139,10 @@ class Session:
         return latest < resumed
 
     def trajectory(self, path: Any) -> str:  # noqa: ANN401
-        """Take the path that SLAM has optimised; return a line about those of its poses that are none."""
+        """Take the path that SLAM has optimised; return a line where it, or some of it, cannot be used."""
+        frame, world = bare(path.header.frame_id), bare(self.world)
+        if frame not in ("", world):
+            return f"the path is in frame '{frame}', the map in '{world}': it moves nothing"
         trajectory = SlamPath.of(path)
         self._correct(self.corrections.path(trajectory))
         return trajectory.refused

@@ -54,7 +54,8 @@ class TransformMessages:
             pose = _vector(item.transform.translation), _quaternion(item.transform.rotation)
             if static:
                 why = self.tf.add_static(parent, child, *pose)
-                self.odometry.add_static(parent, child, *pose)
+                lone = self.odometry.add_static(parent, child, *pose)
+                why = why or (lone and f"{lone}, by odometry")
             else:
                 why = self.tf.add(parent, child, stamp_ns(item.header.stamp), *pose)
             refused = refused or why

@@ -179,6 +179,10 @@ def trajectory(stamp: int) -> PathMessage:
     return message
 
 
+def elsewhere(stamp: int) -> PathMessage:
+    return path_message("odom", [(stamp, camera())])
+
+
 def camera() -> Camera:
     return Camera(np.diag([100.0, 100.0, 1.0]), np.eye(4), 64, 48)
 
@@ -239,6 +243,11 @@ BARE = {
     ),
     "odometry cut on the wire": ("odom", cut(odometry, 99), "99 bytes"),
     "path of no numbers": ("trajectory", trajectory, "1 of 2 poses are none; number 1: [nan, 0, 0, "),
+    "path in another frame": (
+        "trajectory",
+        elsewhere,
+        "the path is in frame 'odom', the map in 'map': it moves nothing",
+    ),
     "path cut on the wire": ("trajectory", cut(trajectory, 99), "99 bytes"),
 }
 

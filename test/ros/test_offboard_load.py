@@ -97,9 +97,7 @@ def test_a_keyframe_that_came_after_a_load_is_sent_and_stays(robot: Robot) -> No
     assert Load(0, Path("/maps/kitchen")) in list(robot.journal.replay())
 
 
-def test_the_map_that_the_worker_saved_is_loaded_again_also_by_the_next(
-    robot: Robot, tmp_path: Path
-) -> None:
+def test_what_the_worker_saved_is_loaded_again_also_by_the_next(robot: Robot, tmp_path: Path) -> None:
     robot.worker.send(Load(7, WORKERS_OWN))
     robot.until(lambda: any(isinstance(one, Load) for one in robot.far.commands))
     assert Load(7, tmp_path / "far") in robot.far.commands

@@ -107,6 +107,14 @@ def test_map_to_odom_may_lead_over_another_frame() -> None:
     assert newest is not None and newest[0, 3] == pytest.approx(11.0)
 
 
+def test_a_static_transform_that_contradicts_odometry_alone_is_named() -> None:
+    poses = LivePoses(Frames())
+    poses.add_odometry(odometry(SECOND, 1.0))
+    refused = poses.add_transforms(transform("base_link", "odom", 0, 0.5), static=True)
+    loop = "transform base_link -> odom closes a loop: odom -> base_link is there already"
+    assert refused == f"{loop}, by odometry"
+
+
 def test_clear_forgets_moving_transforms_only() -> None:
     poses = tree(LivePoses(Frames(max_gap_s=2)), with_map=True)
     poses.clear()
