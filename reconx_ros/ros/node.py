@@ -13,6 +13,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
+from rclpy.parameter import Parameter
 
 from reconx_ros.config import load_config
 from reconx_ros.errors import ReconxError
@@ -33,6 +34,9 @@ STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 ANSWER_S = 2.0
 """Seconds at the end in which requests that are under way are still answered."""
 
+FILTERS = {"min_confidence", "publish_generated_points"}
+"""Parameters that say which points are published."""
+
 ADVANCE_S = 0.05
 """Seconds between two looks at frames that wait for their pose."""
 
@@ -43,6 +47,7 @@ class ReconxNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("reconx")
         declare(self)
+        self.add_post_set_parameters_callback(self._changed)
         self.session: Session | None = None
         self._inputs: Inputs | None = None
         self._looks: list[Any] = []
@@ -139,6 +144,12 @@ class ReconxNode(LifecycleNode):
                 self.destroy_timer(timer)
             if inputs is not None:
                 inputs.close()
+
+    def _changed(self, parameters: list[Parameter]) -> None:
+        """Show what parameters have changed at once: a map at rest is not published again by itself."""
+        session = self.session
+        if session is not None and {parameter.name for parameter in parameters} & FILTERS:
+            self._guarded(session.outputs.refilter)()
 
     def _guarded(self, work: Callable[[], None]) -> Callable[[], None]:
         """Return ``work`` for a timer: a defect in it is a line in the log, not the end of the node."""

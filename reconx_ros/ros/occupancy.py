@@ -55,8 +55,8 @@ def occupancy_grid(points: Rows, settings: GridSettings) -> Grid:
     """
     points = points[points["z"] <= settings.high]
     place = np.stack([points["x"], points["y"]], axis=1).astype(np.float64)
-    if not len(place):
-        return Grid(np.zeros(2), settings.resolution, np.full((0, 0), UNKNOWN, np.int8))
+    if not len(place):  # one unknown cell: costmaps have no use for a plan without any
+        return Grid(np.zeros(2), settings.resolution, np.full((1, 1), UNKNOWN, np.int8))
     area = float(np.ptp(place, axis=0).prod())
     resolution = max(settings.resolution, float(np.sqrt(area / MOST_CELLS)))
     corner = np.floor(place.min(axis=0) / resolution) * resolution

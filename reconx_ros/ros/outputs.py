@@ -20,7 +20,7 @@ from reconx_ros.ros.cloud_message import delta_message, to_message
 from reconx_ros.ros.deltas import RowMirror, complete_delta
 from reconx_ros.ros.link_replies import Added, FieldUpdate, MapUpdate
 from reconx_ros.ros.messages import frusta_message, grid_message, header, image_message, path_message
-from reconx_ros.ros.occupancy import UNKNOWN, Grid, GridSettings, occupancy_grid
+from reconx_ros.ros.occupancy import GridSettings, occupancy_grid
 from reconx_ros.ros.qos import latched, reliable
 from reconx_ros.ros.rows import CLOUD_TYPE, FIELD_TYPE, Rows, field_rows, gaussian_type
 from reconx_ros.ros.rviz_splats import splat_array_bytes, splat_array_type
@@ -70,7 +70,7 @@ class Outputs:
         self._points_mirror, self._gaussians_mirror = RowMirror(), RowMirror()
         self._version, self._head = 0, header("", 0)
         self._lock = threading.Lock()  # for the mirrors: held for a moment only
-        self._turns = Turns(self._publish_nothing)  # for publishing: a map takes a while
+        self._turns = Turns()  # for publishing: a map takes a while
         self._epoch = 0
         self._path = node.create_publisher(Path, "~/keyframes", latched())
         self._frusta = node.create_publisher(MarkerArray, "~/keyframe_markers", latched())
@@ -98,34 +98,45 @@ class Outputs:
     def _publish_map(self, update: MapUpdate, world: str) -> None:
         stamp = max((stamp for stamp, _ in update.views), default=0)
         head = header(world, stamp)
-        points, gaussians = self._apply(update, head)
-        self._map_points.publish(to_message(self._filtered(points), head))
-        self._generated.publish(to_message(self._generated_rows(points), head))
+        gaussians = self._apply(update, head)
+        self._publish_points()
         self._gaussians.publish(to_message(gaussians, head))
         if self._splats is not None:
             self._splats.publish(splat_array_bytes(gaussians, world, stamp))
         self._path.publish(path_message(world, update.views))
         self._frusta.publish(frusta_message(world, [camera for _, camera in update.views]))
-        if self._grid is not None:
-            grid = occupancy_grid(self._filtered(points), self._grid_settings)
-            self._grid.publish(grid_message(grid, head))
         if update.preview is not None:
             self._preview.publish(image_message(update.preview, header(update.preview_frame, stamp)))
 
-    def _apply(self, update: MapUpdate, head: Header) -> tuple[Rows, Rows]:
-        """Publish what has changed; return all points and Gaussians."""
+    def _apply(self, update: MapUpdate, head: Header) -> Rows:
+        """Publish which Gaussians have changed; return all of them."""
         with self._lock:
             self._points_mirror.apply(update.points)
             self._gaussians_mirror.apply(update.gaussians)
-            points, gaussians = self._points_mirror.rows, self._gaussians_mirror.rows
-            assert points is not None
+            gaussians = self._gaussians_mirror.rows
             assert gaussians is not None
             base = 0 if update.gaussians.complete else self._version
             self._version, self._head = self._version + 1, head
             self._delta.publish(
                 delta_message(replace(update.gaussians, version=self._version, base_version=base), head)
             )
-        return points, gaussians
+        return gaussians
+
+    def refilter(self) -> None:
+        """Publish the points of the map anew, for what is asked of them has changed. Never waits."""
+        self._turns.leave(self._publish_points)
+
+    def _publish_points(self) -> None:
+        """Publish the points of the map, those that no camera saw, and the floor plan, where there is a map."""
+        with self._lock:
+            points, head = self._points_mirror.rows, self._head
+        if points is None:
+            return
+        filtered = self._filtered(points)
+        self._map_points.publish(to_message(filtered, head))
+        self._generated.publish(to_message(self._generated_rows(points), head))
+        if self._grid is not None:
+            self._grid.publish(grid_message(occupancy_grid(filtered, self._grid_settings), head))
 
     def field(self, update: FieldUpdate, world: str) -> None:
         """Publish the distance field round the robot: the voxels that are known."""
@@ -151,7 +162,7 @@ class Outputs:
         Never waits: where a map is being published, the thread that does it publishes the empty one after.
         """
         self._epoch = epoch
-        self._turns.leave()
+        self._turns.leave(self._publish_nothing)
 
     def _publish_nothing(self) -> None:
         with self._lock:
@@ -171,9 +182,8 @@ class Outputs:
         self._frusta.publish(frusta_message(head.frame_id, []))
         if self._field is not None:
             self._field.publish(to_message(np.empty(0, FIELD_TYPE), head))
-        if self._grid is not None:  # one unknown cell: costmaps have no use for a plan without any
-            unknown = np.full((1, 1), UNKNOWN, np.int8)
-            grid = Grid(np.zeros(2), self._grid_settings.resolution, unknown)
+        if self._grid is not None:
+            grid = occupancy_grid(np.empty(0, CLOUD_TYPE), self._grid_settings)
             self._grid.publish(grid_message(grid, head))
 
     def status(self, status: MapStatus) -> None:

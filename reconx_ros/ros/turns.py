@@ -8,14 +8,12 @@ from contextlib import contextmanager
 class Turns:
     """A lock whose holder also does what others have left for it, so that nobody has to wait.
 
-    Args:
-        left_work: done, once for all times it was left, by a thread that has the turn.
+    What is left several times before it is done is done once.
     """
 
-    def __init__(self, left_work: Callable[[], None]) -> None:
-        self._left_work = left_work
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._left = False
+        self._left: set[Callable[[], None]] = set()
 
     @contextmanager
     def take(self) -> Iterator[None]:
@@ -26,9 +24,9 @@ class Turns:
         finally:
             self._work_off()
 
-    def leave(self) -> None:
-        """Let the work be done: here and now where nobody has the turn, else by who has it. Never waits."""
-        self._left = True
+    def leave(self, work: Callable[[], None]) -> None:
+        """Let ``work`` be done: here and now where nobody has the turn, else by who has it. Never waits."""
+        self._left.add(work)
         self._work_off()
 
     def _work_off(self) -> None:
@@ -36,7 +34,6 @@ class Turns:
         while self._left and self._lock.acquire(blocking=False):
             try:
                 if self._left:
-                    self._left = False
-                    self._left_work()
+                    self._left.pop()()
             finally:
                 self._lock.release()

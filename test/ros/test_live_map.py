@@ -10,7 +10,9 @@ import pytest
 import rclpy
 from geometry_msgs.msg import Point
 from nav_msgs.msg import OccupancyGrid
+from rcl_interfaces.srv import SetParameters
 from rclpy.action import ActionClient
+from rclpy.parameter import Parameter
 from reconx_msgs.action import Reconstruct
 from reconx_msgs.msg import CloudDelta, MapStatus
 from reconx_msgs.srv import ClearBox, GetGaussians
@@ -151,6 +153,23 @@ def test_generated_points_are_apart_and_the_floor_plan_is_there(scene: Scene) ->
     places = plan.info.origin.position.x + (columns + 0.5) * plan.info.resolution
     assert set(np.round(places, 1)) <= {1.4, 1.5, 1.6, 1.9, 2.0, 2.1}  # the box and the wall
     assert len(rows) > 10
+
+
+def test_a_least_confidence_is_heeded_while_the_map_rests(scene: Scene) -> None:
+    scene.rest()
+    before, maps = scene.points(), len(scene.maps)
+    median = float(np.median(before["confidence"]))
+
+    def require(least: float) -> None:
+        value = Parameter("min_confidence", value=least).to_parameter_msg()
+        answer = call(scene.node, SetParameters, "/reconx/set_parameters", parameters=[value])
+        assert answer.results[0].successful
+
+    require(median)
+    scene.until(lambda: len(scene.maps) > maps, 10)
+    assert scene.points()["confidence"].min() >= np.float32(median)
+    require(0.0)
+    scene.until(lambda: len(scene.points()) == len(before), 10)
 
 
 def test_when_map_to_odom_jumps_the_map_moves_along(scene: Scene) -> None:

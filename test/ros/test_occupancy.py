@@ -42,8 +42,9 @@ def test_generated_floor_is_not_free_and_generated_walls_stand() -> None:
     assert cells[[0, 5, 10]].tolist() == [FREE, UNKNOWN, OCCUPIED]
 
 
-def test_an_empty_map_is_an_empty_plan_and_a_vast_one_is_coarser() -> None:
-    assert occupancy_grid(points(), GridSettings()).cells.size == 0
+def test_without_points_one_cell_is_unknown_and_a_vast_one_is_coarser() -> None:
+    for nothing in (points(), points((0.0, 0.0, 9.0))):  # all of it overhead
+        assert occupancy_grid(nothing, GridSettings()).cells.tolist() == [[UNKNOWN]]
     vast = occupancy_grid(points((0, 0, 0), (5000, 5000, 0)), GridSettings())
     assert vast.resolution > 1
     assert vast.cells.size < 20_000_000

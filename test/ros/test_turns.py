@@ -7,15 +7,17 @@ from reconx_ros.ros.turns import Turns
 
 def test_work_is_done_at_once_where_nobody_has_the_turn() -> None:
     done: list[str] = []
-    turns = Turns(lambda: done.append(threading.current_thread().name))
-    turns.leave()
+    Turns().leave(lambda: done.append(threading.current_thread().name))
     assert done == [threading.current_thread().name]
 
 
 def test_who_has_the_turn_does_what_was_left_once_and_after_its_own() -> None:
     done: list[str] = []
-    turns = Turns(lambda: done.append(threading.current_thread().name))
+    turns = Turns()
     begun, on = threading.Event(), threading.Event()
+
+    def left() -> None:
+        done.append(threading.current_thread().name)
 
     def work() -> None:
         with turns.take():
@@ -27,7 +29,7 @@ def test_who_has_the_turn_does_what_was_left_once_and_after_its_own() -> None:
     thread.start()
     assert begun.wait(60)
     for _ in range(3):
-        turns.leave()  # returns while the other has the turn
+        turns.leave(left)  # returns while the other has the turn
     assert done == []
     on.set()
     thread.join(60)
@@ -41,7 +43,7 @@ def test_nothing_that_is_left_stays_undone() -> None:
     def work() -> None:
         done[0] = left[0]
 
-    turns = Turns(work)
+    turns = Turns()
 
     def take() -> None:
         for _ in range(2000):
@@ -53,7 +55,7 @@ def test_nothing_that_is_left_stays_undone() -> None:
         other.start()
     for _ in range(2000):
         left[0] += 1
-        turns.leave()
+        turns.leave(work)
     for other in others:
         other.join()
     assert done == left
