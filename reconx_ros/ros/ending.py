@@ -46,6 +46,8 @@ def end_worker(
         return Answer(0, "failed", f"no link to the worker; {kept}: start again with this output")
     while worker.state == "lost" and time.monotonic() < deadline:
         time.sleep(0.1)  # one that has just died comes back and is told everything first
+    if worker.state == "stopped":
+        return Answer(0, "failed", f"the worker died too often; {kept}: start again with this output")
     late = min(time.monotonic() + CATCH_UP_S, deadline)
     while worker.unanswered and time.monotonic() < late:
         time.sleep(0.05)

@@ -29,10 +29,13 @@ def image_topics(node: Node, name: str, camera: str = "") -> tuple[str, str]:
     """Return the raw and the compressed topic of the input ``name`` after remapping.
 
     A remapping of ``image/compressed`` itself counts; else the compressed topic lies under the
-    remapped ``image``, as with image_transport. Inputs of a camera with a name lie under that.
+    remapped ``image``, as with image_transport, also where that is the compressed topic itself. Inputs
+    of a camera with a name lie under that.
     """
     whole, suffix = _under(camera, name), COMPRESSED[name]
     raw = node.resolve_topic_name(whole)
+    if raw != base_topic(raw):
+        return base_topic(raw), raw
     own = node.resolve_topic_name(f"{whole}/{suffix}")
     if own == node.resolve_topic_name(f"{whole}/{suffix}", only_expand=True):
         return raw, f"{raw}/{suffix}"

@@ -24,6 +24,8 @@ from reconx_ros.ros.worker_child import PROGRAM, WorkerChild, cause
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 15.0)
 """Seconds before each restart of a worker that dies again without having given out a map."""
 
+GIVEN_UP = "the worker died too often and is not started again; the log says why"
+
 
 class OnboardWorker:
     """Keeps a worker process running.
@@ -116,7 +118,8 @@ class OnboardWorker:
             if child is not None:
                 child.outbox.put(command)
         if refused and isinstance(command, REQUESTS):
-            self._received(Answer(command.request, "failed", "the worker is not running; try again"))
+            why = GIVEN_UP if self._state == "stopped" else "the worker is not running; try again"
+            self._received(Answer(command.request, "failed", why))
 
     def kill(self) -> None:
         """End the worker at once; for one that has nothing to lose."""

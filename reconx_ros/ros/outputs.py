@@ -127,7 +127,7 @@ class Outputs:
         self._turns.leave(self._publish_points)
 
     def _publish_points(self) -> None:
-        """Publish the points of the map, those that no camera saw, and the floor plan, where there is a map."""
+        """Publish the map's points, those that no camera saw, and the floor plan; before a map nothing."""
         with self._lock:
             points, head = self._points_mirror.rows, self._head
         if points is None:

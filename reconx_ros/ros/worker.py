@@ -1,8 +1,8 @@
 """The worker process: reconstructs while the node buffers and publishes.
 
 Started by the node as ``python -m reconx_ros.ros.worker FD`` with one end of a socket pair. It
-obeys the node alone: signals of the terminal are ignored, and where the node dies without a word
-the map is saved before the worker ends.
+obeys the node alone: signals of the terminal, and of who ends all processes of a service or machine,
+are ignored, and where the node dies without a word the map is saved before the worker ends.
 """
 
 import contextlib
@@ -32,7 +32,8 @@ def _read(connection: Connection, worker: MapWorker, rescue: Path | None) -> Non
 
 def main() -> None:
     """Serve the node at the other end of the socket whose number is the argument."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     os.nice(NICE)
     connection = Connection(int(sys.argv[1]))
     try:

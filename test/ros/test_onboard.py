@@ -169,7 +169,8 @@ def test_interrupts_do_not_reach_the_worker_and_stop_saves(bench: Bench) -> None
     bench.add(0)
     bench.next(Added)
     assert bench.worker.pid is not None
-    os.kill(bench.worker.pid, signal.SIGINT)
+    for number in (signal.SIGINT, signal.SIGTERM):  # of a terminal, of whoever ends a service
+        os.kill(bench.worker.pid, number)
     bench.add(1)
     bench.worker.send(Stop(3, bench.folder / "end"))
     answer = bench.next(Answer)

@@ -9,11 +9,14 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pytest
 from ros_bench import Bench
 
+from reconx_ros.ros import onboard
+from reconx_ros.ros.ending import end_worker
 from reconx_ros.ros.link_commands import Load, Save
 from reconx_ros.ros.link_replies import Added, Answer, Ready, Refused
-from reconx_ros.ros.onboard import BACKOFF_S
+from reconx_ros.ros.onboard import BACKOFF_S, GIVEN_UP
 
 
 def test_a_killed_worker_comes_back_and_knows_everything(bench: Bench) -> None:
@@ -182,6 +185,23 @@ def test_a_worker_that_cannot_be_started_is_said_and_tried_again(tmp_path: Path)
         "the worker cannot be started: [Errno 2] No such file or directory: '/nowhere/worker'"
     )
     bench.worker.kill()
+
+
+def test_after_the_last_death_requests_and_the_end_are_answered_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onboard, "BACKOFF_S", (0.0,))
+    bench = Bench(tmp_path, program=("false",))
+    assert bench.worker.join(20)
+    bench.add(0)
+    bench.worker.send(Save(9, tmp_path))
+    assert bench.next(Answer) == Answer(9, "failed", GIVEN_UP)
+    began = time.monotonic()
+    journal = bench.worker._journal
+    answer = end_worker(bench.worker, journal, tmp_path, True, lambda _: 10)
+    assert time.monotonic() - began < 5
+    kept = f"1 keyframes are kept in {tmp_path}: start again with this output"
+    assert (answer.code, answer.message) == ("failed", f"the worker died too often; {kept}")
 
 
 def test_a_request_to_a_worker_that_dies_is_answered(bench: Bench) -> None:
