@@ -17,6 +17,7 @@ from rclpy.parameter import Parameter
 
 from reconx_ros.config import load_config
 from reconx_ros.errors import ReconxError
+from reconx_ros.ros.declaring import listed
 from reconx_ros.ros.diagnostics import diagnostics
 from reconx_ros.ros.input_watch import InputWatch
 from reconx_ros.ros.inputs import Inputs
@@ -182,23 +183,16 @@ class ReconxNode(LifecycleNode):
         session.outputs.diagnostics(diagnostics(status, name, session.state.details))
 
 
-def about() -> str:
-    """Return what ``--help`` says."""
-    lines = [f"  {spec.name} = {spec.default!r}: {spec.description}" for spec in SPECS]
-    return "\n".join(
-        [
-            "Map what a camera sees. Topics, services and frames: docs/node.md.",
-            "usage: reconx_node --ros-args [-p PARAMETER:=VALUE] [-r TOPIC:=TOPIC] [--params-file FILE]",
-            "parameters and their defaults:",
-            *lines,
-        ]
-    )
+ABOUT = f"""Map what a camera sees. Topics, services and frames: docs/node.md.
+usage: reconx_node --ros-args [-p PARAMETER:=VALUE] [-r TOPIC:=TOPIC] [--params-file FILE]
+parameters and their defaults:
+{listed(SPECS)}"""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM, save the map, and return the exit code."""
     try:
-        stop = begin(arguments if arguments is not None else sys.argv, about())
+        stop = begin(arguments if arguments is not None else sys.argv, ABOUT)
     except ReconxError as err:
         return refuse("reconx_node", err)
     node = None

@@ -1,6 +1,6 @@
 """What parameters there are: names, defaults, meanings and ranges."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from reconx_ros.config import PRESETS
@@ -36,6 +36,15 @@ class Spec:
 TRANSPORTS = ("auto", "raw", "compressed")
 
 WORKERS = ("onboard", "offboard")
+
+OUTPUT = Spec(
+    "output", "", "Folder maps are saved to; empty: a new one in $ROS_HOME/reconx (~/.ros/reconx)."
+)
+
+BANDWIDTH = Spec("link_bandwidth", 0.0, "Mbit/s at most to the robot; 0: no bound.", 0.0, 10_000.0)
+
+WORKER_SPECS = (OUTPUT, BANDWIDTH)
+"""Parameters of ``reconx_worker``."""
 
 SPECS = (
     Spec(
@@ -75,7 +84,7 @@ SPECS = (
         "Who films what no camera saw; empty: as preset and config_file say.",
         choices=("", *get_args(Method)),
     ),
-    Spec("output", "", "Folder maps are saved to; empty: a new one in $ROS_HOME/reconx (~/.ros/reconx)."),
+    OUTPUT,
     Spec("journal", True, "Write keyframes to the output folder first, so that a crash loses none."),
     Spec("resume", True, "Go on with the unfinished run that the output folder holds."),
     Spec("autostart", True, "Configure and activate at once, without a lifecycle manager."),
@@ -92,7 +101,7 @@ SPECS = (
         live=True,
     ),
     Spec("worker", "onboard", "Where to reconstruct: here, or by reconx_worker.", choices=WORKERS),
-    Spec("link_bandwidth", 0.0, "Mbit/s at most to an offboard worker; 0: no bound.", 0.0, 10_000.0),
+    replace(BANDWIDTH, description="Mbit/s at most to an offboard worker; 0: no bound."),
     Spec("link_image_format", "jpeg", "Colour of keyframes on the link.", choices=("jpeg", "webp", "png")),
     Spec("link_image_quality", 90, "Quality of jpeg and webp on the link.", 1, 100),
     Spec("link_depth_format", "png", "Depth on the link, both lossless.", choices=("png", "rvl")),

@@ -1,27 +1,19 @@
 """Every parameter of the node: declared with a description and a range, read once, changed live."""
 
-import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from rcl_interfaces.msg import (
-    FloatingPointRange,
-    IntegerRange,
-    ParameterDescriptor,
-    SetParametersResult,
-)
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 
 from reconx_ros.errors import ConfigError
-from reconx_ros.ros.parameter_specs import SPECS, Spec, Value
+from reconx_ros.ros import declaring
+from reconx_ros.ros.parameter_specs import SPECS
 
 
 @dataclass(frozen=True)
@@ -111,9 +103,6 @@ class CameraParameters:
     slop: float
 
 
-KINDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
-"""What a user calls the types of parameters."""
-
 PER_CAMERA = tuple(field.name for field in fields(CameraParameters))
 
 
@@ -129,56 +118,19 @@ def run_folder() -> Path:
 
 
 def declare(node: Node) -> None:
-    """Declare every parameter; values of the command line and YAML files are taken over.
+    """Declare every parameter of the node, and those of each of its cameras; see ``declaring``.
 
     Raises:
         ConfigError: a value has the wrong type or is out of range.
     """
-    for spec in SPECS:
-        declare_one(node, spec.name, spec.default, _descriptor(spec))
+    declaring.declare(node, SPECS)
     names = dict.fromkeys(camera_names(str(node.get_parameter("cameras").value)))
     for camera in filter(None, names):
         for spec in (spec for spec in SPECS if spec.name in PER_CAMERA):
             own = node.get_parameter(spec.name).value
-            declare_one(node, f"{camera}.{spec.name}", own, _descriptor(spec))
-    node.add_on_set_parameters_callback(check)
-    for name in unknown(node):
-        near = difflib.get_close_matches(name, [spec.name for spec in SPECS], 1)
-        meant = f"; did you mean {near[0]}?" if near else ""
-        node.get_logger().warning(f"parameter '{name}' is unknown and ignored{meant}")
-
-
-def declare_one(node: Node, name: str, default: Value, descriptor: ParameterDescriptor) -> None:
-    """Declare a parameter; a whole number given for one with a point is as good.
-
-    Raises:
-        ConfigError: the value given has the wrong type or is out of range.
-    """
-    given = _given(node)
-    if isinstance(default, float) and name in given and given[name].type_ is Parameter.Type.INTEGER:
-        given[name] = Parameter(name, value=float(given[name].value))
-    try:
-        node.declare_parameter(name, default, descriptor)
-    except InvalidParameterTypeException as err:
-        raise ConfigError(
-            f"parameter {name} = {given[name].value!r}: {KINDS[type(default)]} is needed"
-        ) from err
-    except InvalidParameterValueException as err:
-        limits = [*descriptor.floating_point_range, *descriptor.integer_range]
-        reach = "".join(f"; from {one.from_value:g} to {one.to_value:g} is possible" for one in limits)
-        raise ConfigError(f"parameter {name} = {given[name].value!r} is out of range{reach}") from err
-
-
-def unknown(node: Node) -> list[str]:
-    """Return the parameters somebody gave that no node has."""
-    given = (name for name in _given(node) if not name.startswith("qos_overrides."))
-    return [name for name in given if not node.has_parameter(name)]
-
-
-def _given(node: Node) -> dict[str, Parameter]:
-    """Return the values of the command line and YAML files, which rclpy shows nowhere."""
-    given: dict[str, Parameter] = node._parameter_overrides
-    return given
+            declaring.declare_one(node, f"{camera}.{spec.name}", own, spec)
+    node.add_on_set_parameters_callback(partial(declaring.check, specs=SPECS))
+    declaring.warn_of_unknown(node, SPECS)
 
 
 def read(node: Node) -> Parameters:
@@ -196,7 +148,7 @@ def read(node: Node) -> Parameters:
         name: {field: node.get_parameter(f"{name}.{field}") for field in PER_CAMERA}
         for name in filter(None, names)
     }
-    result = check([*values, *(one for block in own.values() for one in block.values())])
+    result = declaring.check([*values, *(one for block in own.values() for one in block.values())], SPECS)
     if not result.successful:
         raise ConfigError(result.reason)
     check_together({value.name: value.value for value in values})
@@ -205,18 +157,6 @@ def read(node: Node) -> Parameters:
         for name, block in own.items()
     }
     return Parameters(**{value.name: value.value for value in values}, blocks=blocks)
-
-
-def check(parameters: Sequence[Parameter]) -> SetParametersResult:
-    """Say whether these values may be set, and if not, why (ranges and types are rclpy's to check)."""
-    known = {spec.name: spec for spec in SPECS}
-    for parameter in parameters:
-        spec = known.get(parameter.name.rpartition(".")[2])
-        if spec is not None and spec.choices and parameter.value not in spec.choices:
-            choices = ", ".join(spec.choices)
-            reason = f"{parameter.name} = '{parameter.value}' is unknown; choose one of {choices}"
-            return SetParametersResult(successful=False, reason=reason)
-    return SetParametersResult(successful=True)
 
 
 def check_together(values: Mapping[str, Any]) -> None:
@@ -236,14 +176,3 @@ def check_together(values: Mapping[str, Any]) -> None:
 
 
 _DEFAULTS = {spec.name: spec.default for spec in SPECS}
-
-
-def _descriptor(spec: Spec) -> ParameterDescriptor:
-    descriptor = ParameterDescriptor(description=spec.description, read_only=not spec.live)
-    if spec.choices:
-        descriptor.additional_constraints = f"one of {', '.join(spec.choices)}"
-    if isinstance(spec.default, float):
-        descriptor.floating_point_range = [FloatingPointRange(from_value=spec.low, to_value=spec.high)]
-    elif isinstance(spec.default, int) and not isinstance(spec.default, bool):
-        descriptor.integer_range = [IntegerRange(from_value=int(spec.low), to_value=int(spec.high))]
-    return descriptor

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import rclpy
-from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
 from reconx_msgs.msg import LinkState, WorkerCommand
 
 from reconx_ros.errors import ReconxError
+from reconx_ros.ros.declaring import declare, listed, warn_of_unknown
 from reconx_ros.ros.deltas import DeltaGapError
 from reconx_ros.ros.folder_lock import FolderLock
 from reconx_ros.ros.journal import Journal
@@ -27,7 +27,8 @@ from reconx_ros.ros.link_end import LinkEnd
 from reconx_ros.ros.link_messages import command_from_message
 from reconx_ros.ros.link_replies import Answer, Reply, Trouble
 from reconx_ros.ros.onboard import OnboardWorker
-from reconx_ros.ros.parameters import declare_one, run_folder
+from reconx_ros.ros.parameter_specs import WORKER_SPECS
+from reconx_ros.ros.parameters import run_folder
 from reconx_ros.ros.program import begin, refuse
 from reconx_ros.ros.reply_queue import ReplyQueue
 
@@ -46,9 +47,8 @@ class WorkerNode(Node):
 
     def __init__(self) -> None:
         super().__init__("reconx_worker")
-        limits = FloatingPointRange(from_value=0.0, to_value=10_000.0)
-        declare_one(self, "output", "", ParameterDescriptor())
-        declare_one(self, "link_bandwidth", 0.0, ParameterDescriptor(floating_point_range=[limits]))
+        declare(self, WORKER_SPECS)
+        warn_of_unknown(self, WORKER_SPECS)
         output = str(self.get_parameter("output").value)
         self._folder = Path(output).expanduser().absolute() if output else run_folder()
         self._folder_lock = FolderLock(self._folder)
@@ -156,11 +156,10 @@ class WorkerNode(Node):
         return bytes(serialize_message(message))
 
 
-ABOUT = """Map for a robot on another machine: docs/offboard.md.
+ABOUT = f"""Map for a robot on another machine: docs/offboard.md.
 usage: reconx_worker --ros-args [-p PARAMETER:=VALUE] ...
 parameters and their defaults:
-  output = '': Folder maps are saved to; empty: a new one in $ROS_HOME/reconx (~/.ros/reconx).
-  link_bandwidth = 0.0: Mbit/s at most to the robot; 0: no bound."""
+{listed(WORKER_SPECS)}"""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,8 +13,10 @@ from rclpy.parameter import Parameter
 from reconx_ros.config import load_config
 from reconx_ros.errors import ConfigError
 from reconx_ros.ros import parameters
-from reconx_ros.ros.parameter_specs import SPECS
-from reconx_ros.ros.parameters import declare, read, unknown
+from reconx_ros.ros.declaring import unknown
+from reconx_ros.ros.parameter_specs import SPECS, WORKER_SPECS
+from reconx_ros.ros.parameters import declare, read
+from reconx_ros.ros.worker_node import WorkerNode
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,6 +37,19 @@ def test_every_parameter_has_a_description_and_every_number_a_range(node: Node) 
             limits = [*descriptor.floating_point_range, *descriptor.integer_range]
             assert len(limits) == 1, spec.name
             assert limits[0].from_value <= spec.default <= limits[0].to_value
+
+
+def test_the_worker_describes_its_parameters_and_refuses_to_change_them_live(context: None) -> None:
+    worker = WorkerNode()
+    try:
+        for spec in WORKER_SPECS:
+            descriptor = worker.describe_parameter(spec.name)
+            assert descriptor.description.endswith(".") and descriptor.read_only
+        (answer,) = worker.set_parameters([Parameter("link_bandwidth", value=5.0)])
+        assert not answer.successful
+    finally:
+        worker.finish()
+        worker.destroy_node()
 
 
 def test_the_shipped_file_states_every_default(node: Node) -> None:

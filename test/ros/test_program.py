@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from ros_helpers import Process, ros_arguments
 
 NODE, WORKER = "reconx_ros.ros.node", "reconx_ros.ros.worker_node"
 
@@ -21,6 +24,12 @@ def test_help_says_every_parameter(ros_environment: None, program: str, named: s
     assert done.returncode == 0
     assert named in done.stdout
     assert "--ros-args" in done.stdout
+
+
+def test_what_is_misspelt_for_the_worker_is_named(launch: Callable[..., Process], tmp_path: Path) -> None:
+    worker = launch(WORKER, *ros_arguments([], output=tmp_path, link_bandwith=5.0))
+    worker.wait_for("parameter 'link_bandwith' is unknown and ignored; did you mean link_bandwidth?")
+    assert worker.interrupt() == 0
 
 
 @pytest.mark.parametrize(
