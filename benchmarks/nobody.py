@@ -13,7 +13,7 @@ import reconx_ros  # noqa: F401  before torch: it says how OpenMP threads wait
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,9 @@ from reconx_ros.diffusion.protocol import GeneratedFrame, Scene, Synthesizer
 from reconx_ros.diffusion.synthesis import references_of
 from reconx_ros.diffusion.trust import left_out
 from reconx_ros.errors import ReconxError
-from reconx_ros.evaluation.ablation import Remembered, covered_by_inputs
-from reconx_ros.evaluation.interval import gain
+from reconx_ros.evaluation.ablation import COMPARED, Figures, Remembered, covered_by_inputs, difference
 from reconx_ros.evaluation.metrics import Mask
-from reconx_ros.evaluation.score import score
-from reconx_ros.evaluation.task import Task, picture_of, read_task
+from reconx_ros.evaluation.task import Task, read_task, view_scores
 from reconx_ros.geometry.choose import choose_geometry
 from reconx_ros.geometry.protocol import PointCloud
 from reconx_ros.machine import describe_machine
@@ -47,7 +45,6 @@ from reconx_ros.structure.reference import Reference
 from reconx_ros.structure.trajectory import Trajectory
 
 PROGRESS = PlainProgress(60)
-COMPARED = ("psnr", "psnr_covered", "psnr_uncovered")
 FILMED = 256
 """Pixels of a frame: as wide as a keyframe, up to the default, so that all contenders' frames are."""
 
@@ -146,7 +143,7 @@ def compared(case: Case, output: Path) -> dict[str, Any]:
     films = max(rows, key=lambda name: (rows[name]["gain_db"], name == "push-pull"))
     made = {method: _made(task, room, method) for method in ("none", films)}
     covered = covered_by_inputs(task.split, made["none"])
-    without, filmed = (_scores(task, made[each], covered) for each in ("none", films))
+    without, filmed = (_figures(task, made[each], covered) for each in ("none", films))
     return {
         "scene": case.scene,
         "inputs": case.inputs,
@@ -159,7 +156,7 @@ def compared(case: Case, output: Path) -> dict[str, Any]:
         "contest": rows,
         "without": _means(without),
         "filmed": _means(filmed),
-        "gain": {name: _difference(filmed, without, name) for name in COMPARED},
+        "gain": {name: difference(filmed, without, name) for name in COMPARED},
     }
 
 
@@ -168,26 +165,13 @@ def _made(task: Task, room: Remembered, method: str) -> Reconstruction:
     return reconstruct_keyframes(task.keyframes, own, PROGRESS, task.split.metric, geometry=room)
 
 
-Row = dict[str, float | None]
+def _figures(task: Task, result: Reconstruction, covered: list[Mask]) -> list[Figures]:
+    return [one.json() for one in view_scores(task, result, covered, task.config.drawing, Silent())]
 
 
-def _scores(task: Task, result: Reconstruction, covered: list[Mask]) -> list[Row]:
-    found = []
-    for view, mask in zip(task.split.held_out, covered, strict=True):
-        picture, _ = picture_of(result, view.camera, task.config.drawing)
-        found.append(score(picture, view.image.astype(np.float32) / np.float32(255), mask)[0].json())
-    return found
-
-
-def _means(rows: Sequence[Row]) -> dict[str, float | None]:
+def _means(rows: Sequence[Figures]) -> dict[str, float | None]:
     values = {name: [row[name] for row in rows if row[name] is not None] for name in COMPARED}
     return {name: float(np.mean(each)) if each else None for name, each in values.items()}
-
-
-def _difference(filmed: Sequence[Row], without: Sequence[Row], name: str) -> dict[str, float] | None:
-    mine, theirs = (np.array([[row[name]] for row in rows], float) for rows in (filmed, without))
-    found = gain(mine, theirs)
-    return {key: value for key, value in asdict(found).items() if key != "clips"} if found.clips else None
 
 
 def parser() -> argparse.ArgumentParser:

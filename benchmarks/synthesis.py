@@ -21,7 +21,8 @@ contender predicts the same frames in the same run; means and 95 % intervals are
 recording overlap, so that their intervals are narrow). ``speed``: on this machine, seconds of an 8-frame
 clip and what else one waits for. ``reliability``: how often pixels are right, by their confidence, on clips
 that the shipped curves were not fitted to. ``lean``: what ``small/lean.py`` costs. ``downstream``:
-held-out PSNR of the map, ``auto`` against ``none``.
+held-out PSNR of the map, ``auto`` against ``none``; ``adapt`` and ``grounding``: what these options change
+of it.
 """
 
 import reconx_ros  # noqa: F401  before torch: it says how OpenMP threads wait
@@ -34,6 +35,7 @@ from typing import Any
 
 import synthesis_downstream
 import synthesis_lean
+import synthesis_options
 import synthesis_quality
 import synthesis_reliability
 import synthesis_speed
@@ -48,6 +50,8 @@ PARTS = {
     "lean": synthesis_lean.measure,
     "reliability": synthesis_reliability.measure,
     "downstream": synthesis_downstream.measure,
+    "adapt": synthesis_options.adapt,
+    "grounding": synthesis_options.grounding,
 }
 
 

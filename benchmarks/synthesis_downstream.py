@@ -43,19 +43,24 @@ def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
             yield {**settings, "cases": {name: found}}
 
 
-def cases(arguments: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, Path, int, str]]:
+def cases(
+    arguments: argparse.Namespace,
+    scratch: Path,
+    rooms: int = ROOMS,
+    recordings: dict[str, tuple[int, ...]] = RECORDINGS,
+) -> Iterator[tuple[str, Path, int, str]]:
     """Yield name, source, number of inputs and held-out frames of those asked for."""
     wanted = [part for part in arguments.cases.split(",") if part]
 
     def asked(name: str) -> bool:
         return not wanted or any(part in name for part in wanted)
 
-    for seed in range(FIRST_ROOM, FIRST_ROOM + ROOMS):
+    for seed in range(FIRST_ROOM, FIRST_ROOM + rooms):
         if asked(f"room {seed}"):
             bag = scratch / str(seed)
             simulate(bag, seed=seed, frames=ROOM_FRAMES, width=WIDTH, height=3 * WIDTH // 4, noise=True)
             yield f"room {seed}", bag, ROOM_INPUTS, ROOM_HOLD_OUT
-    for recording, counts in RECORDINGS.items():
+    for recording, counts in recordings.items():
         for count in counts:
             if arguments.data and asked(f"{recording} {count}"):
                 yield f"{recording} {count}", arguments.data / recording, count, HOLD_OUT

@@ -20,9 +20,9 @@ from reconx_ros.evaluation.coverage import covered_pixels
 from reconx_ros.evaluation.interval import gain
 from reconx_ros.evaluation.metrics import Mask
 from reconx_ros.evaluation.rungs import Rung, applied, rungs
-from reconx_ros.evaluation.score import Score, mean_score, score
+from reconx_ros.evaluation.score import Score, mean_score
 from reconx_ros.evaluation.split import Split
-from reconx_ros.evaluation.task import Task, picture_of, read_task
+from reconx_ros.evaluation.task import read_task, view_scores
 from reconx_ros.geometry.choose import choose_geometry
 from reconx_ros.geometry.protocol import Geometry, GeometryEstimate
 from reconx_ros.keyframes.keyframe import Keyframe
@@ -35,6 +35,9 @@ from reconx_ros.progress import Progress, Silent
 FILE, PICTURE = "ablation.json", "ablation.png"
 COMPARED = ("psnr", "psnr_covered", "psnr_uncovered")
 """Figures whose difference from another rung is given with an interval."""
+
+Figures = dict[str, float | None]
+"""Those of one held-out view, by name; ``None`` where it has none, for want of such pixels."""
 
 
 class Remembered:
@@ -96,7 +99,7 @@ def ablate(
         own = applied(rung, task.config)
         result = reconstruct_keyframes(task.keyframes, own, progress, task.split.metric, geometry=geometry)
         covered = covered or covered_by_inputs(task.split, result)
-        scores = _scores(task, result, covered, own, progress)
+        scores = view_scores(task, result, covered, own.drawing, progress)
         if progress.cancelled():
             break
         rows.append(_row(rung, result, scores, rows))
@@ -119,19 +122,6 @@ def covered_by_inputs(split: Split, result: Reconstruction) -> list[Mask]:
     ]
 
 
-def _scores(
-    task: Task, result: Reconstruction, covered: list[Mask], config: ReconxConfig, progress: Progress
-) -> list[Score]:
-    scores: list[Score] = []
-    for view, mask in zip(task.split.held_out, covered, strict=True):
-        if progress.cancelled():
-            break
-        picture, _ = picture_of(result, view.camera, config.drawing)
-        scores.append(score(picture, view.image.astype(np.float32) / np.float32(255), mask)[0])
-        progress.update("evaluate", len(scores), len(covered))
-    return scores
-
-
 def _row(rung: Rung, result: Reconstruction, scores: list[Score], before: Sequence[Row]) -> Row:
     report = result.report
     views = [one.json() for one in scores]
@@ -142,7 +132,7 @@ def _row(rung: Rung, result: Reconstruction, scores: list[Score], before: Sequen
         "against": rung.against,
         "change": rung.change,
         "mean": mean_score(scores).json(),
-        "difference": {name: _difference(views, other, name) for name in COMPARED},
+        "difference": {name: difference(views, other, name) for name in COMPARED},
         "views": views,
         "synthesizer": report["synthesizer"],
         "synthesis": report["synthesis"],
@@ -152,10 +142,11 @@ def _row(rung: Rung, result: Reconstruction, scores: list[Score], before: Sequen
     }
 
 
-def _difference(
-    views: Sequence[dict[str, float | None]], other: Sequence[dict[str, float | None]], name: str
-) -> dict[str, float] | None:
-    """Return by how many dB ``views`` are better, or ``None`` where no view has the figure."""
+def difference(views: Sequence[Figures], other: Sequence[Figures], name: str) -> dict[str, float] | None:
+    """Return by how many dB the figure ``name`` of ``views`` is better than in ``other``, the same views.
+
+    As ``mean``, ``low`` and ``high`` of its 95 % interval; ``None`` where no view has the figure.
+    """
     mine, theirs = (np.array([[view[name]] for view in rows], float) for rows in (views, other))
     found = gain(mine, theirs)
     return {key: value for key, value in asdict(found).items() if key != "clips"} if found.clips else None

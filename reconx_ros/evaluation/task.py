@@ -1,14 +1,18 @@
 """What a measurement starts from: the two sides of a source, and the inputs as every stage sees them."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from reconx_ros.camera import Camera
 from reconx_ros.config import Drawing, ReconxConfig, changed
 from reconx_ros.evaluation.hold_out import parse_hold_out, parse_inputs
 from reconx_ros.evaluation.metrics import Image, Mask
+from reconx_ros.evaluation.score import Score, score
 from reconx_ros.evaluation.split import Split, read_split
 from reconx_ros.geometry.choose import without_unused_depth
 from reconx_ros.keyframes.keyframe import Keyframe
@@ -78,3 +82,25 @@ def picture_of(result: Reconstruction, camera: Camera, drawing: Drawing) -> tupl
     """Return the developed [H, W, 3] picture of a map and the [H, W] mask of pixels that show it."""
     image, _, alpha = render_view(result.gaussians, camera, *drawing)
     return result.appearance.develop(image, alpha, camera), alpha > SHOWN
+
+
+def view_scores(
+    task: Task, result: Reconstruction, covered: Sequence[Mask], drawing: Drawing, progress: Progress
+) -> list[Score]:
+    """Return how a map scores on the held-out views, in their order; fewer where ``progress`` stops it.
+
+    Args:
+        task: what was reconstructed.
+        result: the map.
+        covered: for each held-out view the [H, W] mask of what the inputs see.
+        drawing: how the map is drawn.
+        progress: told about each view; asked whether to stop.
+    """
+    scores: list[Score] = []
+    for view, mask in zip(task.split.held_out, covered, strict=True):
+        if progress.cancelled():
+            break
+        picture, _ = picture_of(result, view.camera, drawing)
+        scores.append(score(picture, view.image.astype(np.float32) / np.float32(255), mask)[0])
+        progress.update("evaluate", len(scores), len(covered))
+    return scores
