@@ -19,6 +19,9 @@ EXPOSURE_STRIDE = 3
 Record = dict[str, Tensor]
 """One clip without batch dimension; colours, confidences and states are bytes, depths are halves."""
 
+PER_FRAME = ("color", "state", "depth", "confidence", "target_pose", "truth", "extrapolated")
+"""Entries of a record with a row for each frame of the clip."""
+
 
 @dataclass(frozen=True, eq=False)
 class Example:
@@ -117,14 +120,6 @@ def unpack(records: Sequence[Mapping[str, Tensor]]) -> Example:
         stacked["truth"].float() / 255,
         stacked["extrapolated"],
     )
-
-
-PER_FRAME = ("color", "state", "depth", "confidence", "target_pose", "truth", "extrapolated")
-
-
-def frames_of(clip: Mapping[str, Tensor], chosen: slice) -> Record:
-    """Return the record of some of a clip's frames."""
-    return {name: value[chosen] if name in PER_FRAME else value for name, value in clip.items()}
 
 
 def _bytes(image: Tensor) -> Tensor:
