@@ -11,7 +11,6 @@ from reconx_ros.keyframes.select import select_evenly, select_keyframes, select_
 from reconx_ros.keyframes.unposed import select_unposed
 from reconx_ros.mapping.folder import check_writable, load_map, save
 from reconx_ros.mapping.reconstruction import Reconstruction
-from reconx_ros.pipeline import reconstruct_keyframes
 from reconx_ros.progress import Progress
 from reconx_ros.sources.open import open_source
 from reconx_ros.viewer.report import write_report
@@ -40,6 +39,9 @@ def run(request: Request, progress: Progress) -> Reconstruction:
     with open_source(request.source, request.config.source) as source:
         frames = without_unused_depth(request.config.geometry, source.frames())
         keyframes = choose_frames(frames, request, source.metric, source.posed)
+        # torch takes seconds to load: what is wrong with the source is said before.
+        from reconx_ros.pipeline import reconstruct_keyframes  # noqa: PLC0415
+
         result = reconstruct_keyframes(keyframes, request.config, progress, source.metric, start)
         result.report["source"] = {"path": str(request.source), **asdict(source.report)}
         result.report["partial"] = source.report.partial

@@ -27,6 +27,16 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
         assert heavy not in done.stdout
 
 
+def test_a_wrong_source_is_named_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+    code = "import sys\nfrom reconx_ros.cli.main import main\n"
+    code += f"sys.argv = ['reconx', 'reconstruct', {str(tmp_path)!r}, '-o', {str(tmp_path / 'out')!r}]\n"
+    code += "try: main()\nexcept SystemExit: pass\nprint(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert f"{tmp_path} is not a source of frames" in done.stderr
+    for heavy in ("'torch'", "'open3d'", "'numba'", "'scipy'"):
+        assert heavy not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
