@@ -154,7 +154,7 @@ class StampMatcher(Generic[Colour, Depth]):
         if self._use == "optional":
             self._ready.append(Match(stamp, colour, None))
         else:
-            self.dropped[f"colour without depth within {self._slop / 1e9:g} s"] += 1
+            self.dropped["colour without depth"] += 1
 
     def _drop_depths(self, count: int) -> None:
         if count:

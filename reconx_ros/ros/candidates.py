@@ -1,6 +1,5 @@
 """The few frames that may become keyframes are unpacked and judged beside the callbacks, in a thread."""
 
-import re
 import threading
 import traceback
 from collections.abc import Callable
@@ -17,14 +16,13 @@ from reconx_ros.keyframes.config import KeyframeConfig
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.reduce import reduce
 from reconx_ros.keyframes.selector import KeyframeSelector, Verdict, baseline, rotation_degrees
+from reconx_ros.ros.complaints import alike
 from reconx_ros.ros.drop_counter import DropCounter
 from reconx_ros.ros.envelope import Envelope
 from reconx_ros.sources.frames import Extrinsic, FrameBuilder, naming
 
 REDUNDANT_STEP = 0.2
 """Share of the motion thresholds to move on from a redundant view before the next is unpacked."""
-
-_DIGITS = re.compile(r"\d+")
 
 Unpack = Callable[[Envelope], Any]
 """Deserialises a message, or raises ``SourceError``."""
@@ -123,8 +121,7 @@ class CandidateJudge:
         try:
             self._judge(candidate)
         except ReconxError as err:
-            kind = _DIGITS.sub("#", str(err))  # the same trouble with other numbers is one kind
-            self._complain(f"unusable {kind}", f"frame {candidate.name} dropped: {err}")
+            self._complain(f"unusable {alike(str(err))}", f"frame {candidate.name} dropped: {err}")
             self._dropped.add("unusable")  # last: who sees the count finds the line
         except Exception as err:  # a defect here must not end the thread that all frames go through
             what = f"{type(err).__name__}: {err}\n{traceback.format_exc()}"

@@ -1,8 +1,16 @@
 """Log lines that do not flood: each kind at once the first time, then now and then."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+
+
+def alike(line: str) -> str:
+    """Return the kind of lines that say the same of other numbers: else each would be a kind of its own."""
+    return _NUMBER.sub("#", line)
 
 
 class Complaints:

@@ -11,10 +11,10 @@ class DropCounter:
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def add(self, reason: str) -> None:
-        """Count one frame."""
+    def add(self, reason: str, count: int = 1) -> None:
+        """Count frames."""
         with self._lock:
-            self._counts[reason] += 1
+            self._counts[reason] += count
 
     @property
     def counts(self) -> Counter[str]:

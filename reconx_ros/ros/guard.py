@@ -1,6 +1,5 @@
 """Between a subscription and who takes its messages: one that cannot be used costs no more than itself."""
 
-import re
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +7,8 @@ from typing import Any
 from rclpy.serialization import deserialize_message
 
 from reconx_ros.errors import ReconxError, SourceError
-from reconx_ros.ros.complaints import Complaints
+from reconx_ros.ros.complaints import Complaints, alike
 from reconx_ros.ros.drop_counter import DropCounter
-
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 class MessageGuard:
@@ -38,7 +35,7 @@ class MessageGuard:
             try:
                 take(message)
             except ReconxError as err:
-                kind = f"{topic} {_NUMBER.sub('#', str(err))}"
+                kind = f"{topic} {alike(str(err))}"
                 self._bad.say(kind, f"message on {topic} cannot be used: {err}")
                 self.dropped.add("bad message")  # last: who sees the count finds the line
             except Exception as err:

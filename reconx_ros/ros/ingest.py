@@ -189,6 +189,7 @@ class Ingest:
             "jump", f"time jumped back by {back:.1f} s: frames in flight dropped, the map is kept"
         )
         self.jumps += 1
+        self._dropped.add("time jumped", self.waiting)
         self._matcher.clear()
         self._queue.clear()
         self._poses.clear()

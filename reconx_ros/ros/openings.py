@@ -1,6 +1,5 @@
 """What a session is made of, as the parameters say."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
 
 from reconx_ros.config import ReconxConfig
-from reconx_ros.ros.complaints import Complaints
+from reconx_ros.ros.complaints import Complaints, alike
 from reconx_ros.ros.ingest import IngestSettings
 from reconx_ros.ros.inputs import image_topics
 from reconx_ros.ros.journal import Journal
@@ -20,8 +19,6 @@ from reconx_ros.ros.offboard import LinkSettings, OffboardWorker
 from reconx_ros.ros.onboard import OnboardWorker
 from reconx_ros.ros.outputs import Outputs
 from reconx_ros.ros.parameters import Parameters
-
-_DIGITS = re.compile(r"\d+")
 
 
 def open_outputs(node: Node, parameters: Parameters, config: ReconxConfig) -> Outputs:
@@ -72,7 +69,7 @@ def open_journal(
     folder = output / "journal" if parameters.journal else None
 
     def complain(line: str) -> None:
-        complaints.say(_DIGITS.sub("#", line), line)  # of each file that is damaged one is named
+        complaints.say(alike(line), line)  # of each file that is damaged one is named
 
     def opened() -> Journal:
         return Journal(begin, folder, complain)

@@ -100,8 +100,7 @@ class PoseQueue(Generic[Item]):
         return found
 
     def clear(self) -> None:
-        """Drop all that wait (time jumped)."""
-        self.dropped["time jumped"] += len(self._waiting)
+        """Forget all that wait."""
         self._waiting.clear()
 
     def _impatient(self) -> bool:

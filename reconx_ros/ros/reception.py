@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import rclpy
 
-from reconx_ros.ros.complaints import Complaints
+from reconx_ros.ros.complaints import Complaints, alike
 from reconx_ros.ros.corrections import Corrections
 from reconx_ros.ros.deltas import DeltaGapError
 from reconx_ros.ros.link_replies import (
@@ -41,7 +41,6 @@ class Reception:
 
     Attributes:
         told: called with where a reconstruction stands, while one is under way.
-        saving: whether a map is being saved.
         left_out: keyframes that were refused.
     """
 
@@ -55,25 +54,38 @@ class Reception:
         resend: Callable[[], None],
     ) -> None:
         self.told: Callable[[Activity], None] | None = None
-        self.saving = False
         self.left_out = 0
         self._state, self._outputs, self._corrections = state, outputs, corrections
         self._complaints, self._world, self._resend = complaints, world, resend
         self._epoch, self._numbers = 0, itertools.count(1)
         self._waiting: dict[int, Callable[[Answer], None]] = {}
+        self._saves: set[int] = set()
         self._lock = threading.Lock()
 
-    def expect(self, answered: Callable[[Answer], None]) -> int:
-        """Return the number for a request; ``answered`` is called with its answer, maybe in a thread."""
+    @property
+    def saving(self) -> bool:
+        """Whether a map is being saved."""
+        return bool(self._saves)
+
+    def expect(self, answered: Callable[[Answer], None], saves: bool = False) -> int:
+        """Return the number for a request.
+
+        Args:
+            answered: called with its answer, maybe in a thread.
+            saves: whether it is to save the map.
+        """
         number = next(self._numbers)
         with self._lock:
             self._waiting[number] = answered
+            if saves:
+                self._saves.add(number)
         return number
 
     def refuse_rest(self) -> None:
         """Answer those who still wait, for nobody else will."""
         with self._lock:
             waiting, self._waiting = self._waiting, {}
+            self._saves.clear()
         for number, answered in waiting.items():
             answered(Answer(number, "failed", "the node was cleaned up or shut down meanwhile"))
 
@@ -109,11 +121,12 @@ class Reception:
         elif isinstance(reply, Refused):
             self.left_out += 1
             self._corrections.drop([reply.name])
-            self._complaints.say("refused", f"keyframe {reply.name} is left out: {reply.why}")
+            line = f"keyframe {reply.name} is left out: {reply.why}"
+            self._complaints.say(alike(line), line)
         elif isinstance(reply, Released):
             self._corrections.drop(reply.names)
         elif isinstance(reply, Trouble):
-            self._complaints.say(reply.line, reply.line)
+            self._complaints.say(alike(reply.line), reply.line)
         elif isinstance(reply, Answer):
             self._answer(reply)
 
@@ -135,6 +148,6 @@ class Reception:
     def _answer(self, answer: Answer) -> None:
         with self._lock:
             answered = self._waiting.pop(answer.request, None)
-            self.saving = False
+            self._saves.discard(answer.request)
         if answered is not None:
             answered(answer)

@@ -113,8 +113,7 @@ class Requests:
 
     def save(self, folder: Path | None, answered: Callable[[Answer], None]) -> None:
         """Save the map (to the output folder where ``None``); ``answered`` is called in a thread."""
-        self._reception.saving = True
-        self._worker.send(Save(self._reception.expect(answered), folder or self._folder))
+        self._worker.send(Save(self._reception.expect(answered, saves=True), folder or self._folder))
 
     def load(self, folder: Path | None, answered: Callable[[Answer], None]) -> None:
         """Replace the map by a saved one; ``answered`` is called in a thread.

@@ -269,7 +269,9 @@ class _Reading:
     def _nothing(self) -> SourceError:
         if self._first_error is not None:
             return SourceError(f"{self._path}: no frame can be read: {self._first_error}")
-        why = ", ".join(f"{count} x {reason}" for reason, count in self._report.dropped.items())
+        dropped = self._report.dropped
+        why = ", ".join(f"{count} x {reason}" for reason, count in dropped.items())
+        why += f"; slop is {self._config.slop:g} s" if "colour without depth" in dropped else ""
         return SourceError(
             f"{self._path}: no frame of {self._colours} images on {self._topics.image} "
             f"from {self._config.start:g} s to {self._end:g} s ({why or 'none in that time'})"

@@ -182,6 +182,24 @@ def test_when_time_jumps_back_mapping_goes_on() -> None:
     assert "time jumped back by 6.0 s" in rig.said[0]
 
 
+@pytest.mark.parametrize("jumps", [True, False])
+def test_frames_that_waited_count_as_dropped_where_time_jumped_not_where_the_map_is_forgotten(
+    jumps: bool,
+) -> None:
+    rig = Rig()
+    rig.info()
+    late = 9 * SECOND
+    rig.ingest.colour("Image", serialize_message(frames.image(late)))
+    rig.ingest.depth("Image", serialize_message(frames.depth(late)))
+    assert rig.ingest.waiting == 1
+    if jumps:
+        rig.feed(SECOND)
+    else:
+        rig.ingest.reset()
+    assert rig.ingest.dropped["time jumped"] == jumps
+    rig.finish()
+
+
 def test_a_worker_that_is_far_behind_gets_no_more() -> None:
     rig = Rig(behind=lambda: 16)
     rig.info()

@@ -223,4 +223,4 @@ def test_the_queue_holds_what_may_wait_and_the_oldest_leaves(timeout: float, roo
     assert frames.dropped == {"waiting full": 2}
     assert set(said) == {f"more than {room} frames wait for their pose; the oldest are dropped"}
     frames.clear()
-    assert frames.dropped["time jumped"] == room
+    assert len(frames) == 0
