@@ -1,5 +1,6 @@
 """Submaps that rest on disk: written whole, moved by what is noted beside them, read back when near."""
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -74,13 +75,15 @@ class Archive:
             MapError: it cannot be written (disk full).
         """
         file = self._file(number)
+        aside = file.with_suffix(".part")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            aside = file.with_suffix(".part")
             with aside.open("wb") as stream:
                 np.savez(stream, **_packed(submap))  # type: ignore[arg-type]
             aside.replace(file)
         except OSError as err:
+            with contextlib.suppress(OSError):
+                aside.unlink()
             raise MapError(f"submap {number} cannot be put to disk: {err.strerror or err}") from err
         self._motions[number], self._corners[number] = np.eye(4), _corners(submap)
 

@@ -36,18 +36,18 @@ def end_worker(
         expect: gives a question its number and calls back with the answer.
 
     Returns:
-        Its answer; ``left`` is the number of keyframes that only the journal holds.
+        Its answer; ``left`` is the number of keyframes that only the journal holds. Where the map is not
+        saved, the message says where the keyframes are.
     """
     deadline = time.monotonic() + END_S
     if not worker.holds:
         return Answer(0, "no_map", "there is no map to save: no keyframe has come")
-    kept = f"{len(journal)} keyframes are kept in {folder}"
     if worker.link == "broken":
-        return Answer(0, "failed", f"no link to the worker; {kept}: start again with this output")
+        return Answer(0, "failed", f"no link to the worker; {_kept(journal, folder)}")
     while worker.state == "lost" and time.monotonic() < deadline:
         time.sleep(0.1)  # one that has just died comes back and is told everything first
     if worker.state == "stopped":
-        return Answer(0, "failed", f"the worker died too often; {kept}: start again with this output")
+        return Answer(0, "failed", f"the worker died too often; {_kept(journal, folder)}")
     late = min(time.monotonic() + CATCH_UP_S, deadline)
     while worker.unanswered and time.monotonic() < late:
         time.sleep(0.05)
@@ -57,15 +57,25 @@ def end_worker(
     try:
         answer = answers.get(timeout=max(deadline - time.monotonic(), 0.1))
     except queue.Empty:
-        line = f"the worker did not answer in {END_S:g} s; {kept}: start again with this output"
+        line = f"the worker did not answer in {END_S:g} s; {_kept(journal, folder)}"
         return Answer(number, "failed", line)
     worker.join(10.0)
+    if answer.code not in ("ok", "no_map"):
+        return replace(answer, message=f"{answer.message}; {_kept(journal, folder)}")
     return _with_rest(answer)
+
+
+def _kept(journal: Journal, folder: Path) -> str:
+    """Return where the keyframes are that the next run can go on with: those on disk."""
+    count = len(journal.keyframes)
+    if not count:
+        return "no keyframes are kept"
+    return f"{count} keyframes are kept in {folder}: start again with this output"
 
 
 def _with_rest(answer: Answer) -> Answer:
     """Return the answer; where only the journal holds some of the keyframes, it says so."""
-    if not answer.left or answer.code not in ("ok", "no_map"):
+    if not answer.left:
         return answer
     what = answer.message if answer.code == "ok" else "there is no map yet"  # it had only just started
     rest = f"{answer.left} keyframes are not in it and stay in the journal: start again with this output"

@@ -186,11 +186,15 @@ def write_whole(file: Path, data: bytes) -> None:
         OSError: the disk fails; the file is what it was.
     """
     aside = file.with_name(f"{file.name}.part")
-    with aside.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(file)
+    try:
+        with aside.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(file)
+    except OSError:
+        aside.unlink(missing_ok=True)  # a full disk is not to hold parts that nobody will use
+        raise
     _sync_folder(file.parent)
 
 

@@ -80,21 +80,30 @@ class ReconxNode(LifecycleNode):
         """After a defect in a transition: end the session, so that the node can be configured again."""
         return self._attempt(self.finish)
 
-    def finish(self) -> None:
-        """End the session, if there is one, in whatever state it is; say where the map is."""
+    def finish(self) -> bool:
+        """End the session, if there is one, in whatever state it is; say where the map is.
+
+        Return whether all is well: where it is not, the map could not be saved.
+        """
         self._deactivate()
         teller, self._teller = self._teller, None
         if teller is not None and rclpy.ok():
             self.destroy_timer(teller)
         session, self.session = self.session, None
         if session is None:
-            return
+            return True
         answer = session.finish(bool(self.get_parameter("autosave").value))
         # The node's own logger also publishes, which fails once a signal has shut ROS down.
         log = self.get_logger() if rclpy.ok() else get_logger("reconx_ros")
-        (log.info if answer.code in ("ok", "no_map") else log.error)(answer.message)
+        well = answer.code in ("ok", "no_map")
+        # Each on a line of its own: a logger of rclpy keeps one severity for every line that calls it.
+        if well:
+            log.info(answer.message)
+        else:
+            log.error(answer.message)
+        return well
 
-    def _attempt(self, transition: Callable[[], None]) -> TransitionCallbackReturn:
+    def _attempt(self, transition: Callable[[], object]) -> TransitionCallbackReturn:
         """Run a transition; what a user can mend is one line, and the node stays where it was.
 
         Anything else is a defect: rclpy makes an error of it without a word, so it is said here.
@@ -190,7 +199,7 @@ parameters and their defaults:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM, save the map, and return the exit code."""
+    """Run the node until SIGINT or SIGTERM, save the map, and return the exit code: 2 where that fails."""
     try:
         stop = begin(arguments if arguments is not None else sys.argv, ABOUT)
     except ReconxError as err:
@@ -226,9 +235,9 @@ def _run(node: ReconxNode, stop: threading.Event) -> int:
     executor.add_node(node)
     while rclpy.ok() and not stop.is_set():
         executor.spin_once(timeout_sec=0.1)
-    node.finish()
+    well = node.finish()
     _answer(node, executor)
-    return 0
+    return 0 if well else 2
 
 
 def _answer(node: ReconxNode, executor: SingleThreadedExecutor) -> None:

@@ -9,6 +9,7 @@ worker would hold as long as it lives. Later ones read from disk, which takes 3 
 import contextlib
 import fcntl
 import hashlib
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,6 +64,23 @@ def _state(config: ReconxConfig) -> str:
 
 def warm_up(config: ReconxConfig) -> None:
     """Map a few views of a wall and draw the result; takes a moment, or longer the first time ever."""
+    with _silent():
+        _map_a_wall(config)
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keep warnings to ourselves: nobody is to take them for ones about the map."""
+    logger = logging.getLogger("reconx_ros")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _map_a_wall(config: ReconxConfig) -> None:
     mapper = IncrementalMapper(config)
     for index in range(VIEWS):
         mapper.add(_keyframe(index))

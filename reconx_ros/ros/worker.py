@@ -6,19 +6,37 @@ are ignored, and where the node dies without a word the map is saved before the 
 """
 
 import contextlib
+import logging
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from reconx_ros.ros.link_commands import Stop
-from reconx_ros.ros.link_replies import Reply
+from reconx_ros.ros.link_replies import Reply, Trouble
 from reconx_ros.ros.map_worker import MapWorker
 
 NICE = 10
 """The worker may use all cores; the node's callbacks go first."""
+
+
+class ToNode(logging.Handler):
+    """Hands warnings to the node, which says them under its name and not again and again.
+
+    Args:
+        send: sends a reply to the node.
+    """
+
+    def __init__(self, send: Callable[[Reply], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._send = send
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a line."""
+        self._send(Trouble(record.getMessage()))
 
 
 def _read(connection: Connection, worker: MapWorker, rescue: Path | None) -> None:
@@ -46,6 +64,7 @@ def main() -> None:
         with contextlib.suppress(OSError):
             connection.send(reply)
 
+    logging.getLogger("reconx_ros").addHandler(ToNode(send))
     worker = MapWorker(begin, send)
     threading.Thread(target=_read, args=(connection, worker, begin.rescue), daemon=True).start()
     worker.run()

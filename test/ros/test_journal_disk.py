@@ -123,6 +123,26 @@ def test_keyframes_stay_where_the_journal_cannot_be_written_anew(
     assert names(reopened(made, tmp_path)) == ["000001"]
 
 
+def test_a_disk_that_is_full_holds_no_parts_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Journal(begin(), tmp_path / "journal")
+    made.note(AddKeyframe(keyframe(0), "camera"))
+    made.flush()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    made.note(AddKeyframe(keyframe(1), "camera"))
+    made.note(Correct(("000000",), np.eye(4)[None]))
+    made.flush()
+    assert sorted(file.name for file in (tmp_path / "journal").iterdir()) == [
+        "000000.keyframe",
+        "journal.jsonl",
+    ]
+
+
 def test_a_disk_that_cannot_be_written_means_memory() -> None:
     made = Journal(begin(), Path("/dev/null/journal"))
     made.note(AddKeyframe(keyframe(0), "camera"))

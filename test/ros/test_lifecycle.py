@@ -90,6 +90,33 @@ def test_who_asks_while_the_node_is_cleaned_up_is_answered_and_the_node_lives(sc
     assert "Traceback" not in scene.process.output
 
 
+def test_a_map_that_cannot_be_saved_at_the_end_is_an_error(ros: Node, tmp_path: Path) -> None:
+    (tmp_path / "map").write_text("no folder")
+    scene = Scene(tmp_path, ros)
+    try:
+        assert scene.camera.wait(60), scene.process.output
+        scene.one_more()
+        assert scene.process.interrupt() == 2, scene.process.output
+        why = f"output folder {tmp_path / 'map'} is not writable: File exists; no keyframes are kept"
+        scene.process.wait_for(why)
+        assert "Traceback" not in scene.process.output
+    finally:
+        scene.process.popen.kill()
+        scene.process.popen.wait()
+
+
+def test_a_session_may_end_well_and_the_next_badly(
+    context: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = ReconxNode()
+    for answer in (Answer(1, "ok", "saved"), Answer(2, "failed", "not saved")):
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        monkeypatch.setattr(Session, "_finish", lambda *_, a=answer: a)
+        assert node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
+        monkeypatch.undo()
+    node.destroy_node()
+
+
 def test_who_asks_when_the_node_is_interrupted_is_answered(scene: Scene) -> None:
     (worker,) = children(scene.process.popen.pid)
     save = scene.node.create_client(SaveMap, "/reconx/save_map")

@@ -26,7 +26,7 @@ from reconx_ros.ros.link_commands import (
     Save,
     Stop,
 )
-from reconx_ros.ros.link_replies import Added, Answer, MapUpdate, Refused
+from reconx_ros.ros.link_replies import Added, Answer, MapUpdate, Ready, Refused, Trouble
 from reconx_ros.ros.rows import colors_of
 
 
@@ -53,6 +53,15 @@ def test_maps_points_in_the_optical_frame_and_a_map_in_the_world(bench: Bench) -
     assert 0 < len(gaussians) <= 3000
     assert points["x"].max() > added[0].points["x"].max() + 0.3  # what the later views saw
     assert [stamp for stamp, _ in update.views] == [1000, 1001, 1002]
+
+
+def test_what_the_worker_warns_of_comes_to_the_node_and_nothing_of_its_warm_up(bench: Bench) -> None:
+    bench.add(0, 1, 2)
+    first = bench.next((Trouble, Ready))
+    assert isinstance(first, Ready), first
+    trouble = bench.next(Trouble)
+    assert isinstance(trouble, Trouble)
+    assert "the cap of 3000" in trouble.line
 
 
 def test_save_reset_and_load(bench: Bench) -> None:

@@ -191,7 +191,7 @@ def test_after_the_last_death_requests_and_the_end_are_answered_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onboard, "BACKOFF_S", (0.0,))
-    bench = Bench(tmp_path, program=("false",))
+    bench = Bench(tmp_path, program=("false",), journal=tmp_path / "journal")
     assert bench.worker.join(20)
     bench.add(0)
     bench.worker.send(Save(9, tmp_path))
