@@ -13,6 +13,7 @@ from reconx_ros.camera import Camera
 from reconx_ros.errors import SourceError
 from reconx_ros.keyframes.keyframe import Intrinsics, Keyframe
 from reconx_ros.sources.exif import focal_in_pixels
+from reconx_ros.sources.image_file import read_image
 from reconx_ros.sources.nerfstudio import unique_names
 from reconx_ros.sources.protocol import SourceReport
 
@@ -67,7 +68,7 @@ class ImageFolderSource:
         """
         self.report = SourceReport()
         for file, name in zip(self._files, unique_names([file.name for file in self._files]), strict=True):
-            stored = cv2.imread(str(file), cv2.IMREAD_COLOR)
+            stored = read_image(file, cv2.IMREAD_COLOR)
             if stored is None:
                 self._drop(file)
                 continue

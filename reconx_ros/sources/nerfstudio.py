@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from reconx_ros.camera import Camera
 from reconx_ros.errors import SourceError
 from reconx_ros.sources.fields import Fields, is_path, shown
+from reconx_ros.sources.image_file import read_image
 from reconx_ros.sources.intrinsics import CameraModel, Lens
 
 Array = NDArray[np.float64]
@@ -135,11 +136,8 @@ def _first_size(frames: Sequence[Any], folder: Path) -> dict[str, int]:
     for frame in frames:
         name = frame.get("file_path") if isinstance(frame, dict) else None
         image = find_image(folder / name) if isinstance(name, str) and is_path(name) else None
-        picture = (
-            None
-            if image is None
-            else cv2.imread(str(image), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
-        )
+        flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+        picture = None if image is None else read_image(image, flags)
         if picture is not None:
             return {"w": picture.shape[1], "h": picture.shape[0]}
     return {}
@@ -207,7 +205,12 @@ def _distortion(fields: Fields) -> tuple[Lens, tuple[float, ...]]:
     if fields.values.get("is_fisheye") is True:
         lens = "fisheye"
     k1, k2, k3, k4, p1, p2 = (fields.number(key, 0.0) for key in ("k1", "k2", "k3", "k4", "p1", "p2"))
-    values = (k1, k2, k3, k4) if lens == "fisheye" else (k1, k2, p1, p2, k3, k4, 0.0, 0.0)
+    if lens != "fisheye" and k4:  # Nerfstudio's factor of r^8, which OpenCV does not have
+        raise SourceError(
+            f"{fields.where}: k4 = {k4:g} of a perspective camera cannot be undone; undistort the images "
+            "first, or fit k1, k2, k3, p1, p2 alone"
+        )
+    values = (k1, k2, k3, k4) if lens == "fisheye" else (k1, k2, p1, p2, k3)
     return lens, values if any(values) else ()
 
 

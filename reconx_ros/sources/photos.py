@@ -12,6 +12,7 @@ from reconx_ros.camera import Camera
 from reconx_ros.errors import SourceError
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.sources.encodings import DamagedImageError
+from reconx_ros.sources.image_file import read_image
 from reconx_ros.sources.intrinsics import CalibrationError, CameraModel, Undistorter
 from reconx_ros.sources.nerfstudio import PosedPhoto, Transforms, find_image, read_transforms
 from reconx_ros.sources.protocol import SourceReport
@@ -77,7 +78,7 @@ class PhotoSource:
 
     def _frame(self, photo: PosedPhoto, path: Path, depth_unit: float) -> Keyframe:
         """Read one photo, and its depth where there is one."""
-        stored = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        stored = read_image(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if stored is None:
             raise DamagedImageError(f"{path} cannot be read as an image")
         height, width = stored.shape[:2]
@@ -85,7 +86,7 @@ class PhotoSource:
         if (width, height) != (model.width, model.height):
             stated = f"{model.width} x {model.height}"
             raise CalibrationError(
-                f"{path} is {width} x {height}, but {self._file.name} says w, h = {stated}"
+                f"{path} is {width} x {height}, but its camera in {self._file.name} is {stated} pixels"
             )
         undistorter = self._undistorter(model)
         depth = None if photo.depth is None else _depth(photo.depth, depth_unit, width, height)
@@ -132,7 +133,7 @@ def _depth(path: Path, unit: float, width: int, height: int) -> NDArray[np.float
     if not path.is_file():
         return None
     try:
-        stored = np.load(path) if path.suffix == ".npy" else cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        stored = np.load(path) if path.suffix == ".npy" else read_image(path, cv2.IMREAD_UNCHANGED)
     except (OSError, ValueError, EOFError) as err:
         raise DamagedImageError(f"{path} cannot be read as depth: {' '.join(str(err).split())}") from err
     if stored is None or stored.ndim != 2 or stored.dtype.kind not in "uif" or stored.size == 0:

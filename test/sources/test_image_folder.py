@@ -1,5 +1,6 @@
 """Photos without cameras: order, orientation, focal length, damage."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,6 +90,27 @@ def test_damaged_photos_are_left_out_and_told(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"")
     with pytest.raises(SourceError, match="none of 2 photos can be read"):
         frames(tmp_path)
+
+
+def test_a_photo_that_was_copied_in_part_is_left_out(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg", "c.png"):
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (80, 60, 3), np.uint8)).save(
+            tmp_path / name
+        )
+    for name in ("b.jpg", "c.png"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: 2 * len(content) // 3])
+    with open_source(tmp_path, SourceConfig()) as source:
+        assert [frame.name for frame in source.frames()] == ["a"]
+    assert source.report.dropped == {"damaged image": 2}
+
+
+def test_names_need_not_be_utf8(tmp_path: Path) -> None:
+    for name in (b"caf\xe9 1.jpg", "\u0444\u043e\u0442\u043e 2.jpg".encode()):
+        photo(tmp_path / os.fsdecode(name))
+    found = frames(tmp_path)
+    assert sorted(frame.name for frame in found) == ["000000", "\u0444\u043e\u0442\u043e 2"]
+    assert all(frame.image.shape == (40, 60, 3) for frame in found)
 
 
 @settings(deadline=None, max_examples=40)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,17 @@ def test_names_are_unique(tmp_path: Path) -> None:
     assert names("frame.000.png", "frame.001.png") == ["frame.000", "frame.001"]
 
 
+def test_a_folder_of_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    picture(tmp_path, "a.png", gradient())
+    (tmp_path / "images").rename(folder / "images")
+    write(folder, {key: value for key, value in PLAIN.items() if key not in ("w", "h")})
+    with open_source(folder, SourceConfig()) as source:
+        (frame,) = source.frames()
+    assert np.array_equal(frame.image, gradient())
+
+
 def test_missing_frames_are_told_once(tmp_path: Path) -> None:
     picture(tmp_path, "a.png", gradient())
     absent = [{**FRAME, "file_path": f"images/no{i}.png"} for i in range(5)]
@@ -204,6 +216,7 @@ def test_a_damaged_image_is_left_out(tmp_path: Path) -> None:
         ({"fl_x": 0}, "fl_x = 0 must be > 0"),
         ({"fl_x": "wide"}, "fl_x must be a number, not 'wide'"),
         ({"fl_y": None}, "fl_y must be a number, not None"),
+        ({"k4": 0.01}, "k4 = 0.01 of a perspective camera"),
         ({"w": 64.5}, "w must be a whole number of pixels"),
         ({"w": True}, "w must be a number, not True"),
         ({"camera_model": "EQUIRECTANGULAR"}, "camera_model 'EQUIRECTANGULAR' is unknown; known: PINHOLE"),
