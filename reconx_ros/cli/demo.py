@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from reconx_ros.cli.ending import ended
 from reconx_ros.cli.progress import shown_progress
 from reconx_ros.config import PRESETS
-from reconx_ros.errors import MapError, ReconxError
+from reconx_ros.errors import MapError
 from reconx_ros.progress import Progress
 
 SETTLE_S = 45.0
@@ -39,18 +40,12 @@ def command(output: Path, preset: str, seed: int, settle: float) -> int:
     check_writable(output)
     output = output.resolve()
     with shown_progress() as progress:
-        try:
-            bag = _recording(output, seed, progress)
-            seconds = _map(bag, output, preset, settle, progress)
-            if progress.cancelled():
-                click.echo(f"reconx: interrupted; the map so far is in {output}", err=True)
-                return 130
+        bag = _recording(output, seed, progress)
+        seconds = _map(bag, output, preset, settle, progress)
+        interrupted = progress.cancelled()
+        if not interrupted:
             _compare(bag, output, progress, seconds)
-        except ReconxError as err:
-            if progress.cancelled():  # what is not there because of a Ctrl-C is no error
-                raise KeyboardInterrupt from err
-            raise
-    return 0
+    return ended(interrupted, f"the map so far is in {output}")
 
 
 def _recording(output: Path, seed: int, progress: Progress) -> Path:

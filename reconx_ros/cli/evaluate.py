@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from reconx_ros.cli.ending import ended
 from reconx_ros.cli.options import config_from, config_options
 from reconx_ros.cli.progress import shown_progress
 
@@ -32,7 +33,7 @@ def command(
     image_width: int | None,
     ablate: bool,
     **options: object,
-) -> None:
+) -> int:
     """Reconstruct SOURCE without the held-out frames, then measure on those.
 
     Writes metrics.json and pictures: truth, ours, coloured points, TSDF mesh, error. With --ablate it
@@ -43,7 +44,8 @@ def command(
     from reconx_ros.evaluation.protocol import evaluate  # noqa: PLC0415  (torch: only for real work)
 
     with shown_progress() as progress:
-        if ablate:
-            measure_parts(source, config, inputs, hold_out, output, progress, image_width)
-        else:
-            evaluate(source, config, inputs, hold_out, output, progress, image_width)
+        measure = measure_parts if ablate else evaluate
+        found = measure(source, config, inputs, hold_out, output, progress, image_width)
+        interrupted = progress.cancelled()
+    damaged = found["partial"] and not interrupted
+    return ended(interrupted, f"{output} holds what was measured by then", damaged)

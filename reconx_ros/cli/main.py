@@ -54,7 +54,7 @@ def main() -> None:
 
     Exit codes: 0 done; 1 a defect of ours (traceback and log path); 2 a known error, one line;
     3 done, but the recording was damaged and only its readable part was used; 130 interrupted,
-    with what was mapped so far saved.
+    with what there was by then saved.
     """
     try:
         code = commands.main(prog_name="reconx", standalone_mode=False)
@@ -64,8 +64,9 @@ def main() -> None:
     except click.ClickException as err:
         err.show()
         sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("reconx: interrupted", err=True)
+    except (KeyboardInterrupt, click.Abort) as err:
+        why = str(err.__cause__ or "")  # click makes an Abort of a KeyboardInterrupt
+        click.echo(f"reconx: interrupted{why and f' ({why})'}", err=True)
         sys.exit(130)
     except Exception:
         click.echo(f"reconx: unexpected error; please report it with {_log_traceback()}", err=True)

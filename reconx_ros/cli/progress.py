@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from reconx_ros.errors import ReconxError
 from reconx_ros.progress import Progress
 
 if TYPE_CHECKING:
@@ -71,7 +72,11 @@ class BarProgress(_Interruptible):
 
 @contextmanager
 def shown_progress() -> Iterator[Progress]:
-    """Give progress that suits the terminal, with Ctrl-C turned into a request to stop."""
+    """Give progress that suits the terminal, with Ctrl-C turned into a request to stop.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed twice, or once and the work has nothing to show; says why.
+    """
     if sys.stderr.isatty():
         with _bars() as bars, _caught(BarProgress(bars)) as progress:
             yield progress
@@ -85,6 +90,10 @@ def _caught(progress: BarProgress | PlainProgress) -> Iterator[Progress]:
     previous = signal.signal(signal.SIGINT, progress.on_sigint)
     try:
         yield progress
+    except ReconxError as err:
+        if progress.cancelled():  # what is missing because the work was to end is no error
+            raise KeyboardInterrupt(str(err)) from err
+        raise
     finally:
         signal.signal(signal.SIGINT, previous)
 

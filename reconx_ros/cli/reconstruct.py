@@ -5,11 +5,9 @@ from typing import Any
 
 import click
 
+from reconx_ros.cli.ending import ended
 from reconx_ros.cli.options import config_from, config_options, index_list
 from reconx_ros.cli.progress import shown_progress
-
-PARTIAL = 3
-INTERRUPTED = 130
 
 
 @click.command()
@@ -45,17 +43,12 @@ def command(
 
     with shown_progress() as progress:
         result = run(Request(source, output, config, views, keyframes, resume), progress)
-    _say(result.report, len(result.gaussians), len(result.cloud), output)
-    if result.report["cancelled"]:
-        return INTERRUPTED
-    return PARTIAL if result.report["partial"] else 0
+    report = result.report
+    _say(report, len(result.gaussians), len(result.cloud), output)
+    return ended(report["cancelled"], "the map is saved as far as it was optimised", report["partial"])
 
 
 def _say(report: dict[str, Any], gaussians: int, points: int, output: Path) -> None:
     seconds = sum(report["seconds"].values())
     click.echo(f"geometry is {report['geometry']}: {report['geometry_reason']}")
     click.echo(f"{gaussians:,} Gaussians and {points:,} points in {seconds:.1f} s -> {output}")
-    if report["partial"]:
-        click.echo("reconx: the recording is damaged; the map covers its readable part", err=True)
-    if report["cancelled"]:
-        click.echo("reconx: interrupted; the map is saved as far as it was optimised", err=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconx_ros.cli.ending import ended
 from reconx_ros.cli.progress import shown_progress
 
 if TYPE_CHECKING:
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 @click.option(
     "--rasterizer", type=click.Choice(["auto", "gsplat", "cpu"]), default="auto", show_default=True
 )
-def command(folder: Path, cameras: Path, output: Path, rasterizer: "Backend") -> None:
+def command(folder: Path, cameras: Path, output: Path, rasterizer: "Backend") -> int:
     """Render the map in FOLDER (or a splat .ply) at each camera: one PNG, named like the frame."""
     from reconx_ros.evaluation.render import render_cameras  # noqa: PLC0415  (torch: only for real work)
 
     with shown_progress() as progress:
         files = render_cameras(folder, cameras, output, backend=rasterizer, progress=progress)
+        interrupted = progress.cancelled()
     click.echo(f"{len(files)} pictures -> {output}")
+    return ended(interrupted, "the other cameras are not rendered")

@@ -5,6 +5,7 @@ from typing import Literal
 
 import click
 
+from reconx_ros.cli.ending import ended
 from reconx_ros.cli.progress import shown_progress
 
 
@@ -32,7 +33,7 @@ def command(
     raw: bool,
     storage: Literal["mcap", "sqlite3"],
     overwrite: bool,
-) -> None:
+) -> int:
     """Write a ROS 2 bag of a furnished, textured room: exact poses, depth and colour."""
     from reconx_ros.simulation.simulate import simulate  # noqa: PLC0415  (torch: only for real work)
 
@@ -50,4 +51,6 @@ def command(
             overwrite=overwrite,
             progress=progress,
         )
+        interrupted = progress.cancelled()
     click.echo(f"bag -> {output}")
+    return ended(interrupted, "the bag holds the frames made by then")

@@ -103,7 +103,7 @@ def ablate(
         if progress.cancelled():
             break
         rows.append(_row(rung, result, scores, rows))
-        found |= {"covered_share": _share(covered), "partial": len(rows) < len(ladder)}
+        found |= {"covered_share": _share(covered), "partial": _is_partial(task.split, rows, ladder)}
         _write(found, output)
         progress.update("ablate", number + 1, len(ladder), rung.name)
     _write(found, output)
@@ -150,6 +150,10 @@ def difference(views: Sequence[Figures], other: Sequence[Figures], name: str) ->
     mine, theirs = (np.array([[view[name]] for view in rows], float) for rows in (views, other))
     found = gain(mine, theirs)
     return {key: value for key, value in asdict(found).items() if key != "clips"} if found.clips else None
+
+
+def _is_partial(split: Split, rows: Sequence[Row], ladder: Sequence[Rung]) -> bool:
+    return split.partial or len(rows) < len(ladder)
 
 
 def _share(covered: Sequence[Mask]) -> float:

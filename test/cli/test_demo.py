@@ -45,10 +45,10 @@ def interrupted(output: Path, stage: str) -> str:
 
 
 def test_a_ctrl_c_before_there_is_a_map_is_no_error(tmp_path: Path) -> None:
-    assert interrupted(tmp_path, "scene").endswith("reconx: interrupted\n")
+    assert interrupted(tmp_path, "scene").splitlines()[-1].startswith("reconx: interrupted")
 
 
 def test_a_ctrl_c_while_it_maps_is_no_error(tmp_path: Path) -> None:
     simulate(tmp_path / "room0", frames=12, rate_hz=3, width=160, height=120)
     told = interrupted(tmp_path, "play")
-    assert "interrupted; the map so far" in told or told.endswith("reconx: interrupted\n")
+    assert told.splitlines()[-1].startswith("reconx: interrupted")
