@@ -5,7 +5,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -23,12 +22,14 @@ from reconx_ros.ros.input_watch import InputWatch
 from reconx_ros.ros.inputs import Inputs
 from reconx_ros.ros.parameter_specs import SPECS
 from reconx_ros.ros.parameters import declare, read
+from reconx_ros.ros.paths import meant
 from reconx_ros.ros.program import begin, refuse
 from reconx_ros.ros.services import Services
 from reconx_ros.ros.session import Session
 from reconx_ros.ros.silence import silence_warning
 from reconx_ros.ros.status import left_out_warning, pose_warning
 from reconx_ros.ros.tf2_transforms import has_tf2
+from reconx_ros.ros.transitions import refuse_impossible_transitions
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
@@ -55,6 +56,7 @@ class ReconxNode(LifecycleNode):
         self._teller: Any | None = None
         self._watch: InputWatch | None = None
         self.served = Services(self, lambda: self.session)
+        refuse_impossible_transitions(self)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker, the outputs and the services."""
@@ -120,7 +122,7 @@ class ReconxNode(LifecycleNode):
 
     def _configure(self) -> None:
         self.values = read(self)
-        file = Path(self.values.config_file).expanduser() if self.values.config_file else None
+        file = meant(self.values.config_file) if self.values.config_file else None
         config = load_config(self.values.preset, file, self.values.overrides)
         self.session = Session(self, self.values, config)
         # Steady time: simulated time stands still when a bag ends, and the map goes on.
@@ -234,7 +236,7 @@ def _run(node: ReconxNode, stop: threading.Event) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     while rclpy.ok() and not stop.is_set():
-        executor.spin_once(timeout_sec=0.1)
+        _spin(node, executor)
     well = node.finish()
     _answer(node, executor)
     return 0 if well else 2
@@ -244,7 +246,18 @@ def _answer(node: ReconxNode, executor: SingleThreadedExecutor) -> None:
     """Give those the answer who asked something when the end came."""
     deadline = time.monotonic() + ANSWER_S
     while rclpy.ok() and node.served.pending and time.monotonic() < deadline:
+        _spin(node, executor)
+
+
+def _spin(node: ReconxNode, executor: SingleThreadedExecutor) -> None:
+    """Do what has come; a defect in it is a traceback in the log, not the end of the node."""
+    try:
         executor.spin_once(timeout_sec=0.1)
+    except ExternalShutdownException:
+        raise
+    except Exception:
+        if rclpy.ok():
+            node.get_logger().error(traceback.format_exc(), throttle_duration_sec=5)
 
 
 if __name__ == "__main__":

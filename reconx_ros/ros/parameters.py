@@ -14,6 +14,7 @@ from rclpy.node import Node
 from reconx_ros.errors import ConfigError
 from reconx_ros.ros import declaring
 from reconx_ros.ros.parameter_specs import SPECS
+from reconx_ros.ros.paths import meant
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Parameters:
     def output_folder(self) -> Path:
         """The folder maps are saved to; where none is given one of this run, named when first asked for."""
         if self.output:
-            return Path(self.output).expanduser().absolute()
+            return meant(self.output)
         return run_folder()
 
 

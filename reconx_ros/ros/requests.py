@@ -15,6 +15,7 @@ from reconx_ros.ros.link_replies import Activity, Answer
 from reconx_ros.ros.offboard import OffboardWorker
 from reconx_ros.ros.onboard import OnboardWorker
 from reconx_ros.ros.parameters import Parameters
+from reconx_ros.ros.paths import meant
 from reconx_ros.ros.pose_source import LivePoses
 from reconx_ros.ros.reception import Reception
 
@@ -89,15 +90,15 @@ class Requests:
             told: called in a thread with where the work stands.
 
         Raises:
-            ConfigError: the preset is unknown.
+            ConfigError: the preset is unknown, or a path names a user whom there is not.
         """
-        file = Path(self._parameters.config_file).expanduser() if self._parameters.config_file else None
+        file = meant(self._parameters.config_file) if self._parameters.config_file else None
         overrides = self._parameters.overrides
         if goal.steps:
             overrides = {**overrides, "splatting": {"steps": goal.steps}}
         config = load_config(goal.preset or self._parameters.preset, file, overrides)
-        folder = Path(goal.output).expanduser().absolute() if goal.output else self._folder
-        source = Path(goal.source).expanduser().absolute() if goal.source else None
+        folder = self._named(goal.output)
+        source = meant(goal.source) if goal.source else None
 
         def done(answer: Answer) -> None:
             self._reception.told = None
@@ -111,16 +112,24 @@ class Requests:
         """End a reconstruction early; what is done is saved."""
         self._worker.send(Cancel(request))
 
-    def save(self, folder: Path | None, answered: Callable[[Answer], None]) -> None:
-        """Save the map (to the output folder where ``None``); ``answered`` is called in a thread."""
-        self._worker.send(Save(self._reception.expect(answered, saves=True), folder or self._folder))
+    def save(self, path: str, answered: Callable[[Answer], None]) -> None:
+        """Save the map (to the output folder where no path is given); ``answered`` is called in a thread.
 
-    def load(self, folder: Path | None, answered: Callable[[Answer], None]) -> None:
+        Raises:
+            ConfigError: the path names a user whom there is not.
+        """
+        folder = self._named(path)
+        self._worker.send(Save(self._reception.expect(answered, saves=True), folder))
+
+    def load(self, path: str, answered: Callable[[Answer], None]) -> None:
         """Replace the map by a saved one; ``answered`` is called in a thread.
 
         What was seen for the map before counts no more: it is corrected no more, and seen anew it is new.
+
+        Raises:
+            ConfigError: the path names a user whom there is not.
         """
-        before = self._corrections.names
+        folder, before = self._named(path), self._corrections.names
 
         def done(answer: Answer) -> None:
             try:
@@ -130,4 +139,8 @@ class Requests:
             finally:  # also where the session ends meanwhile, and nothing is judged any more
                 answered(answer)
 
-        self._worker.send(Load(self._reception.expect(done), folder or self._folder))
+        self._worker.send(Load(self._reception.expect(done), folder))
+
+    def _named(self, path: str) -> Path:
+        """Return the folder of a request: the output folder where it names none."""
+        return meant(path) if path else self._folder

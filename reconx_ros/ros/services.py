@@ -1,7 +1,8 @@
 """The node's services and its action: questions to the worker, answered while the executor goes on."""
 
+import inspect
+import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,12 @@ class Services:
         self._node, self._session = node, session
         self._goal: Any | None = None
         self._request: int | None = None
-        node.create_service(SaveMap, "~/save_map", self._save)
-        node.create_service(LoadMap, "~/load_map", self._load)
-        node.create_service(ClearBox, "~/clear_box", self._clear_box)
-        node.create_service(GetGaussians, "~/get_gaussians", self._get_gaussians)
-        node.create_service(Trigger, "~/reset", self._reset)
-        node.create_service(SetBool, "~/pause", self._pause)
+        self._serve(SaveMap, "~/save_map", self._save)
+        self._serve(LoadMap, "~/load_map", self._load)
+        self._serve(ClearBox, "~/clear_box", self._clear_box)
+        self._serve(GetGaussians, "~/get_gaussians", self._get_gaussians)
+        self._serve(Trigger, "~/reset", self._reset)
+        self._serve(SetBool, "~/pause", self._pause)
         self._action = ActionServer(
             node,
             Reconstruct,
@@ -60,14 +61,28 @@ class Services:
             cancel_callback=self._cancel,
         )
 
+    def _serve(self, kind: type[Any], name: str, answer: Callable[[Any, Any], Any]) -> None:
+        """Serve; a defect in ``answer`` is a traceback in the log and an answer too."""
+
+        async def guarded(request: Any, response: Any) -> Any:  # noqa: ANN401
+            try:
+                made = answer(request, response)
+                return await made if inspect.isawaitable(made) else made
+            except Exception as err:
+                self._node.get_logger().error(traceback.format_exc())
+                response.success, response.message = False, f"{type(err).__name__}: {err}"
+                if hasattr(response, "code"):
+                    response.code = kind.Response.FAILED
+                return response
+
+        self._node.create_service(kind, name, guarded)
+
     async def _save(self, request: Any, response: Any) -> Any:  # noqa: ANN401
-        folder = _folder(request.path)
-        answer = await self._ask(lambda session, answered: session.requests.save(folder, answered))
+        answer = await self._ask(lambda session, answered: session.requests.save(request.path, answered))
         return _fill(response, answer)
 
     async def _load(self, request: Any, response: Any) -> Any:  # noqa: ANN401
-        folder = _folder(request.path)
-        answer = await self._ask(lambda session, answered: session.requests.load(folder, answered))
+        answer = await self._ask(lambda session, answered: session.requests.load(request.path, answered))
         return _fill(response, answer)
 
     async def _clear_box(self, request: Any, response: Any) -> Any:  # noqa: ANN401
@@ -187,10 +202,6 @@ def _finished(handle: Any, answer: Answer) -> Any:  # noqa: ANN401
     else:
         handle.abort()
     return result
-
-
-def _folder(path: str) -> Path | None:
-    return Path(path).expanduser().absolute() if path else None
 
 
 def _vector(point: Any) -> NDArray[np.float64]:  # noqa: ANN401

@@ -29,6 +29,7 @@ from reconx_ros.ros.link_replies import Answer, Reply, Trouble
 from reconx_ros.ros.onboard import OnboardWorker
 from reconx_ros.ros.parameter_specs import WORKER_SPECS
 from reconx_ros.ros.parameters import run_folder
+from reconx_ros.ros.paths import meant
 from reconx_ros.ros.program import begin, refuse
 from reconx_ros.ros.reply_queue import ReplyQueue
 
@@ -50,7 +51,7 @@ class WorkerNode(Node):
         declare(self, WORKER_SPECS)
         warn_of_unknown(self, WORKER_SPECS)
         output = str(self.get_parameter("output").value)
-        self._folder = Path(output).expanduser().absolute() if output else run_folder()
+        self._folder = meant(output) if output else run_folder()
         self._folder_lock = FolderLock(self._folder)
         self._worker: OnboardWorker | None = None
         self._journal: Journal | None = None

@@ -139,8 +139,8 @@ def test_a_request_without_a_folder_means_that_of_the_worker(
     session = open_session(tmp_path, worker=place)
     sent: list[Command] = []
     monkeypatch.setattr(session.worker, "send", sent.append)
-    session.requests.save(None, lambda _: None)
-    session.requests.load(None, lambda _: None)
+    session.requests.save("", lambda _: None)
+    session.requests.load("", lambda _: None)
     monkeypatch.undo()
     session.finish(False)
     own = session.folder if place == "onboard" else WORKERS_OWN
@@ -157,7 +157,7 @@ def test_a_worker_that_hangs_is_killed_and_the_folder_free(
     session.worker.send(AddKeyframe(keyframe(0), "camera"))
     os.kill(pid, signal.SIGSTOP)
     answers: list[str] = []
-    session.requests.save(None, lambda answer: answers.append(answer.code))
+    session.requests.save("", lambda answer: answers.append(answer.code))
     monkeypatch.setattr(ending, "END_S", 1.0)
     began = time.monotonic()
     answer = session.finish(True)
