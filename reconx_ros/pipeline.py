@@ -1,15 +1,16 @@
 """The paper on one page: keyframes to a confidence-aware Gaussian map, one line a stage."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 from reconx_ros.config import ReconxConfig
+from reconx_ros.diffusion.protocol import GeneratedFrame
 from reconx_ros.diffusion.synthesis import Studio, references_of
 from reconx_ros.geometry.choose import choose_geometry, choose_method
 from reconx_ros.geometry.fusion import fuse
 from reconx_ros.geometry.poses.stage import with_poses
-from reconx_ros.geometry.protocol import Geometry
+from reconx_ros.geometry.protocol import Geometry, GeometryEstimate, PointCloud
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.progress import Progress, Silent
@@ -63,15 +64,7 @@ def reconstruct_keyframes(
         so_far = None if start is None else observed_by(start, *config.drawing)
         filmed = studio.film(references, cloud, trajectory, progress, so_far)
     with watch.stage("splatting"):  # 4: confidence-aware 3D Gaussian splatting
-        gaussians = start if start is not None else initialise(cloud, config.splatting)
-        gaussians = grown(gaussians, estimate, config.splatting, config.device)
-        gaussians = imagined(gaussians, filmed.frames, config.splatting, config.device)
-        settings = config.splatting.beside_generated() if filmed.frames else config.splatting
-        optimiser = GaussianOptimiser(gaussians, settings, config.device, _evidence(start, gaussians))
-        generated = generated_views(filmed.frames, config.splatting)
-        reprojected = reprojected_views(estimate, config.splatting)
-        optimiser.add_views([*observed_views(estimate), *generated, *reprojected])
-        optimiser.prune()
+        optimiser = _optimiser(start, cloud, estimate, filmed.frames, config)
         optimisation = optimiser.run(progress=progress)
         optimiser.prune()
     report = {
@@ -92,12 +85,41 @@ def reconstruct_keyframes(
     return Reconstruction(
         optimiser.gaussians(evidence_views=None),
         cloud,
-        estimate.keyframes,
+        _fitted(estimate.keyframes, optimiser),
         estimate.metric,
         optimiser.appearance(),
         report,
         optimiser.evidence(),
     )
+
+
+def _optimiser(
+    start: GaussianMap | None,
+    cloud: PointCloud,
+    estimate: GeometryEstimate,
+    frames: Sequence[GeneratedFrame],
+    config: ReconxConfig,
+) -> GaussianOptimiser:
+    """Return the optimiser with what it starts from, ``start`` or the cloud, and all views it trains on."""
+    gaussians = start if start is not None else initialise(cloud, config.splatting)
+    gaussians = grown(gaussians, estimate, config.splatting, config.device)
+    gaussians = imagined(gaussians, frames, config.splatting, config.device)
+    settings = config.splatting.beside_generated() if frames else config.splatting
+    optimiser = GaussianOptimiser(gaussians, settings, config.device, _evidence(start, gaussians))
+    generated = generated_views(frames, config.splatting)
+    reprojected = reprojected_views(estimate, config.splatting)
+    optimiser.add_views([*observed_views(estimate), *generated, *reprojected])
+    optimiser.prune()
+    return optimiser
+
+
+def _fitted(keyframes: Sequence[Keyframe], optimiser: GaussianOptimiser) -> tuple[Keyframe, ...]:
+    """Return ``keyframes`` with the cameras that were fitted along with the map (``splatting.refine``).
+
+    The views of posed keyframes are the first ones of the optimiser, in the same order.
+    """
+    cameras = iter(optimiser.views.cameras)
+    return tuple(replace(k, camera=next(cameras)) if k.posed else k for k in keyframes)
 
 
 def _evidence(start: GaussianMap | None, gaussians: GaussianMap) -> Evidence | None:

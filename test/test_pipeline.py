@@ -58,6 +58,35 @@ def test_the_map_shows_the_views_it_was_made_of(frames: list[Keyframe]) -> None:
         assert np.median(np.abs(depth - view.depth)[both] / view.depth[both]) < 0.01
 
 
+def test_cameras_fitted_along_with_the_map_are_those_it_is_given_with(frames: list[Keyframe]) -> None:
+    """What was optimised with them is seen right from them, not from where they were said to be."""
+    rough = [
+        replace(frame, camera=frame.camera.moved(frame.camera.world_from_camera @ shift(0.02 * side)))
+        for frame, side in zip(frames[:4], (1, -1, 1, -1), strict=True)
+    ]
+    fit = {"refine": {"poses": True, "translation_sigma": 0.02}, "steps": 150, "rasterizer": "cpu"}
+    config = load_config("fast", None, {"splatting": fit, "synthesis": {"method": "none"}})
+    result = reconstruct_keyframes(rough, config)
+    gains = []
+    for given, view in zip(rough, result.keyframes, strict=True):
+        assert not np.allclose(given.camera.world_from_camera, view.camera.world_from_camera, atol=1e-4)
+        truth = view.image.astype(np.float32) / 255
+        there, before = (
+            psnr(result.appearance.develop(image, alpha, camera), truth)
+            for camera in (view.camera, given.camera)
+            for image, _, alpha in [render_view(result.gaussians, camera)]
+        )
+        gains.append(there - before)
+    assert np.mean(gains) > 0.5
+
+
+def shift(metres: float) -> np.ndarray:
+    """A step to the right."""
+    motion = np.eye(4)
+    motion[0, 3] = metres
+    return motion
+
+
 def test_cancelling_leaves_a_valid_map(frames: list[Keyframe]) -> None:
     result = reconstruct_keyframes(frames[:3], CONFIG, Cancelled())
     assert result.report["cancelled"]

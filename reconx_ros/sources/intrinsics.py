@@ -47,11 +47,6 @@ class CameraModel:
     lens: Lens = "polynomial"
     distortion: tuple[float, ...] = ()
 
-    def same_pixels(self, other: "CameraModel") -> bool:
-        """Return whether both cameras, once undistorted, see a point in the same pixel."""
-        same_size = (self.width, self.height) == (other.width, other.height)
-        return same_size and bool(np.allclose(self.intrinsics, other.intrinsics, rtol=0, atol=1e-3))
-
     def check_size(self, width: int, height: int, what: str) -> None:
         """Raise ``CalibrationError`` where an image has another size than the calibration."""
         if self.width and (width, height) != (self.width, self.height):

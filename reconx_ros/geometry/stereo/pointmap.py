@@ -34,11 +34,12 @@ def make_pointmap(
         translation: world units; standard deviation of the position of a view. It lowers confidence and
             leaves nothing out: few views are better than none.
     """
-    evidence = gather(depth_map, others, bias)
-    right = probability(evidence)
+    seen = gather(depth_map, others, bias)
+    right = probability(seen)
     keep = np.isfinite(depth_map.depth) & (right >= least_probability)
-    evidence = resting_on_a_pair(evidence, translation)
-    right = np.maximum(probability(evidence), np.float32(least_probability))
+    evidence = resting_on_a_pair(seen, translation)
+    if evidence is not seen:
+        right = np.maximum(probability(evidence), np.float32(least_probability))
     depth = np.where(keep, depth_map.depth, np.float32(np.nan))
     confidence = np.where(keep, 1 / (1 - right), np.float32(1))
     normals = normals_from_depth(depth, depth_map.camera, EDGE_RATIO)
