@@ -98,7 +98,7 @@ def test_going_on_from_a_map_keeps_it(frames: list[Keyframe]) -> None:
     """No steps from given Gaussians: they come out as they went in."""
     first = reconstruct_keyframes(frames[:2], CONFIG)
     still = load_config("fast", None, {"splatting": {"steps": 0}, "synthesis": {"method": "none"}})
-    again = reconstruct_keyframes(frames[:2], still, start=first.gaussians)
+    again = reconstruct_keyframes(frames[:2], still, start=first)
     np.testing.assert_allclose(again.gaussians.means, first.gaussians.means, atol=1e-6)
     np.testing.assert_allclose(again.gaussians.sh, first.gaussians.sh, atol=1e-6)
     np.testing.assert_allclose(again.gaussians.confidence, first.gaussians.confidence, atol=1e-3)

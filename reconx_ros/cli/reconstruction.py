@@ -1,15 +1,18 @@
 """The work behind `reconx reconstruct`: open, choose frames, reconstruct, save."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from reconx_ros.config import ReconxConfig
+from reconx_ros.errors import ConfigError
 from reconx_ros.geometry.choose import without_unused_depth
+from reconx_ros.geometry.poses.checks import listed
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.select import select_evenly, select_keyframes, select_views
 from reconx_ros.keyframes.unposed import select_unposed
-from reconx_ros.mapping.folder import check_writable, load_map, save
+from reconx_ros.mapping.folder import check_writable, load, save
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.progress import Progress
 from reconx_ros.sources.open import open_source
@@ -35,10 +38,12 @@ def run(request: Request, progress: Progress) -> Reconstruction:
         ReconxError: bad source, geometry, configuration or output folder; one line says why.
     """
     check_writable(request.output)
-    start = load_map(request.output) if request.resume else None
+    start = load(request.output) if request.resume else None
     with open_source(request.source, request.config.source) as source:
         frames = without_unused_depth(request.config.geometry, source.frames())
         keyframes = choose_frames(frames, request, source.metric, source.posed)
+        if start is not None and not source.posed:
+            check_same_views(start.report, keyframes)
         # torch takes seconds to load: what is wrong with the source is said before.
         from reconx_ros.pipeline import reconstruct_keyframes  # noqa: PLC0415
 
@@ -48,6 +53,24 @@ def run(request: Request, progress: Progress) -> Reconstruction:
     save(result, request.output, request.config)
     write_report(result, request.output, request.config.drawing)
     return result
+
+
+def check_same_views(report: Mapping[str, Any], keyframes: Sequence[Keyframe]) -> None:
+    """Make sure that views without poses are those that a map was made of.
+
+    Their cameras are found anew: the same views give the same world, others one of their own.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    given = {keyframe.name for keyframe in keyframes}
+    used = {*report.get("keyframes", ()), *report.get("left_out", ())}
+    other = sorted(given ^ used)
+    if other:
+        raise ConfigError(
+            "--resume: views without poses make a world of their own, and these are not the "
+            f"{len(used)} of the map (differs: {listed(other, 4)}); give the same ones, or start a new map"
+        )
 
 
 def choose_frames(

@@ -142,6 +142,21 @@ class CloudFusion:
             shared: whether that is the mean over ``cloud.views`` (stereo), to which further views of the
                 kind add as one more; else they add to it as to one measurement.
         """
+        self._bricks.replace(Voxels.empty())
+        self._insert(self._saved(cloud, shared))
+
+    def fill(self, cloud: PointCloud, shared: bool = False) -> None:
+        """Add the points of a cloud that was made before in the voxels where none is yet.
+
+        Args:
+            cloud: its points keep their confidence.
+            shared: as in ``restore``.
+        """
+        saved = self._saved(cloud, shared)
+        self._insert(saved.select(~np.isin(saved.keys, self._bricks.whole().keys)))
+
+    def _saved(self, cloud: PointCloud, shared: bool) -> Voxels:
+        """Return a cloud as voxels: of a finer one, one point a voxel."""
         weight = np.maximum(cloud.confidence.astype(np.float64) - 1, LEAST_WEIGHT)
         weight *= np.where(shared, cloud.views, 1)
         values = np.concatenate([cloud.points, cloud.colors, cloud.normals], axis=1)
@@ -158,8 +173,7 @@ class CloudFusion:
             cloud.views * np.int32(shared),
         )
         _, first = np.unique(saved.keys, return_index=True)
-        self._bricks.replace(Voxels.empty())
-        self._insert(saved.select(np.sort(first)))  # a finer cloud: one point a voxel
+        return saved.select(np.sort(first))
 
     @property
     def ids(self) -> NDArray[np.int64]:
@@ -224,11 +238,19 @@ def _cloud(voxels: Voxels) -> PointCloud:
     )
 
 
-def fuse(estimate: GeometryEstimate, config: FusionConfig) -> PointCloud:
+def fuse(
+    estimate: GeometryEstimate, config: FusionConfig, before: PointCloud | None = None, shared: bool = False
+) -> PointCloud:
     """Fuse all views of ``estimate`` into one cloud.
 
     All views are merged before any of them removes what it saw through, so every point is judged by
     every view and the set of points does not depend on their order.
+
+    Args:
+        estimate: the views.
+        config: voxel size and limits.
+        before: a cloud of the same world; it stays where these views have no points nor see through it.
+        shared: whether its confidence is a mean over its views (``CloudFusion.restore``).
 
     Raises:
         GeometryError: a point is too far from the origin for the voxel size.
@@ -237,9 +259,19 @@ def fuse(estimate: GeometryEstimate, config: FusionConfig) -> PointCloud:
     views = list(zip(estimate.keyframes, estimate.pointmaps, strict=True))
     for keyframe, pointmap in views:
         fusion.merge(keyframe, pointmap)
+    if before is not None:
+        fusion.fill(before, shared)
     for keyframe, pointmap in views:
         fusion.carve(keyframe, pointmap)
     return fusion.cloud()
+
+
+def new_points(
+    cloud: PointCloud, before: PointCloud, estimate: GeometryEstimate, config: FusionConfig
+) -> NDArray[np.bool_]:
+    """Return which points [N] of a ``cloud`` of ``fuse`` are in voxels where ``before`` has none."""
+    size = config.voxel_size * world_scale(estimate)
+    return ~np.isin(voxel_keys(cloud.points, size), voxel_keys(before.points, size))
 
 
 def world_scale(estimate: GeometryEstimate) -> float:

@@ -5,7 +5,7 @@ Confidence inside geometry is C >= 1 as in DUSt3R; on the map and in messages it
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Protocol
 
 import numpy as np
@@ -75,6 +75,10 @@ class PointCloud:
     def __len__(self) -> int:
         """Return N."""
         return len(self.points)
+
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "PointCloud":
+        """Return the points at ``rows`` (mask [N] or indices)."""
+        return PointCloud(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)

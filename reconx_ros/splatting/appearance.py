@@ -69,6 +69,13 @@ class Appearance:
             self.background,
         )
 
+    def beside(self, before: "Appearance") -> "Appearance":
+        """Return these views and those of ``before`` that do not stand where one of them does."""
+        between = np.linalg.norm(before.centres[:, None] - self.centres, axis=-1)
+        return self.joined(
+            before.select(np.flatnonzero(between.min(axis=1, initial=np.inf) > FLOOR).tolist())
+        )
+
     def moved(self, motion: NDArray[np.float64]) -> "Appearance":
         """Return the appearance with its views moved by a rigid ``motion`` [4, 4]."""
         rotation, shift = motion[:3, :3], motion[:3, 3]
