@@ -1,4 +1,4 @@
-"""The README's tables of maps: held-out views with filming and without, by the commands a user gives.
+"""The maps of docs/measured.md: held-out views with filming and without, by the commands a user gives.
 
     python benchmarks/maps.py [--data ../shared/data] [--only 'redkitchen_bag 8'] [-o maps.json]
 
