@@ -13,8 +13,8 @@ import click
     type=click.FloatRange(min=0, min_open=True),
     default=0.005,
     show_default=True,
-    metavar="METRES",
-    help="At most one point in a cube of this side.",
+    metavar="UNITS",
+    help="At most one point in a cube of this side; metres where the map has them.",
 )
 @click.option(
     "--min-confidence",

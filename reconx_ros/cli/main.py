@@ -4,6 +4,7 @@ import sys
 import tempfile
 import traceback
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
@@ -56,6 +57,8 @@ def main() -> None:
     3 done, but the recording was damaged and only its readable part was used; 130 interrupted,
     with what there was by then saved.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be any bytes
     try:
         code = commands.main(prog_name="reconx", standalone_mode=False)
     except ReconxError as err:

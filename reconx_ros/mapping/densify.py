@@ -34,7 +34,7 @@ def densified(
     A Gaussian near a surface is flat: points lie on the disc of its two longer axes, on a grid no coarser
     than ``spacing``, with its colour (of no direction), its shortest axis as normal (of unknown sign), its
     confidence and provenance. Of points in one cube the most confident stays; an observed one before a
-    generated one.
+    generated one. A Gaussian without orientation (a zero quaternion) is left out, as where it is drawn.
 
     Args:
         gaussians: the map.
@@ -45,10 +45,11 @@ def densified(
     Raises:
         MapError: the spacing is not positive, or too fine for the size of the map.
     """
-    if not spacing > 0:
-        raise MapError(f"the spacing of a densified cloud is {spacing:g}; it must be above 0")
+    if not 0 < spacing < np.inf:
+        raise MapError(f"the spacing of a densified cloud is {spacing:g}; it must be above 0 and finite")
     opacity = 1 / (1 + np.exp(-gaussians.opacity_logits.astype(np.float64)))
     used = (opacity >= LEAST_OPACITY) & (gaussians.confidence >= min_confidence)
+    used &= gaussians.quaternions_wxyz.any(axis=1)
     if not generated:
         used &= gaussians.provenance == OBSERVED
     rows = np.flatnonzero(used)
@@ -76,8 +77,12 @@ def densified(
 def _chunks(gaussians: GaussianMap, rows: NDArray[np.intp], spacing: float) -> list[NDArray[np.intp]]:
     """Return ``rows`` in parts whose discs have about ``CHUNK`` points together."""
     counts = _steps(gaussians.log_scales[rows], spacing)[1].prod(axis=1)
-    if float(counts.astype(np.float64).sum()) > MOST_SAMPLES:
-        raise MapError(f"a spacing of {spacing:g} is too fine: {counts.sum():,} points; give a larger one")
+    total = float(counts.astype(np.float64).sum())
+    if total > MOST_SAMPLES:
+        enough = 1.1 * spacing * np.sqrt(total / MOST_SAMPLES)  # points grow with area
+        raise MapError(
+            f"a spacing of {spacing:g} is too fine: {total:.3g} points; give {enough:.2g} or more"
+        )
     ends = np.flatnonzero(np.diff(np.cumsum(counts) // CHUNK)) + 1
     return np.split(rows, ends)
 

@@ -7,6 +7,7 @@ import torch
 
 from reconx_ros.errors import SplattingError
 from reconx_ros.geometry.protocol import OBSERVED
+from reconx_ros.splatting import model
 from reconx_ros.splatting.config import SplattingConfig
 from reconx_ros.splatting.cpu.gradient_loss import Level, pyramid
 from reconx_ros.splatting.cpu.loss import Workspace
@@ -75,7 +76,8 @@ def check_view(view: TrainingView) -> None:
     """Make sure that the arrays of ``view`` are of its camera's size.
 
     Raises:
-        SplattingError: they are not, the camera cannot be rendered, or a confidence is negative.
+        SplattingError: they are not, the camera cannot be rendered, a confidence is negative, or most of
+            the view is too near to be drawn.
     """
     size = (view.camera.height, view.camera.width)
     shapes = {"image": view.image.shape[:2], "confidence": view.confidence.shape, "depth": view.depth.shape}
@@ -90,6 +92,12 @@ def check_view(view: TrainingView) -> None:
     check_camera(view.camera)
     if (view.confidence < 0).any():
         raise SplattingError(f"a view has confidence {np.nanmin(view.confidence):g}; it must be 0 or more")
+    known = view.depth[np.isfinite(view.depth)]
+    if known.size and np.median(known) <= model.NEAR:
+        raise SplattingError(
+            f"half of what a view shows is {np.median(known):.2g} away or less, and nothing nearer than "
+            f"{model.NEAR:g} is drawn: give poses (and depth) in smaller units"
+        )
 
 
 def _filled(image: Floats) -> Floats:

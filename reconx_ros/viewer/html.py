@@ -29,6 +29,7 @@ pre { background: #f5f5f5; padding: .8rem; overflow-x: auto; font-size: .85rem; 
 .scale { stroke: #222; stroke-width: 2; }
 svg text { font: 11px system-ui, sans-serif; fill: #444; }
 svg text.end { text-anchor: end; }
+svg text.middle { text-anchor: middle; }
 .bars rect { fill: #4c78a8; }
 """
 

@@ -37,7 +37,7 @@ def plan_svg(cloud: PointCloud, cameras: Sequence[Camera], axes: tuple[int, int]
         cloud: N points; N may be 0.
         cameras: the path, in order.
         axes: world axes to the right and up: ``(0, 1)`` from above, ``(0, 2)`` from the side.
-        unit: name of a world unit, for the scale bar.
+        unit: name of world units, in the plural, for the scale bar.
     """
     centres = np.array([camera.centre for camera in cameras]).reshape(-1, 3)[:, list(axes)]
     points = cloud.points[:, list(axes)].astype(np.float64)
@@ -64,7 +64,7 @@ def histogram_svg(values: NDArray[np.float32], low: float, high: float, bins: in
     )
     labels = (
         f'<text x="0" y="136">{low:g}</text><text x="{PLOT_WIDTH}" y="136" class="end">{high:g}</text>'
-        f'<text x="{PLOT_WIDTH}" y="12" class="end">tallest bar: {tallest:,}</text>'
+        f'<text x="{PLOT_WIDTH / 2:g}" y="136" class="middle">tallest bar: {tallest:,}</text>'
     )
     return f'<svg viewBox="0 0 {PLOT_WIDTH} 140" width="{PLOT_WIDTH}" class="bars">{bars}{labels}</svg>'
 
@@ -101,6 +101,7 @@ def _scale_bar(frame: _Frame, unit: str) -> str:
     wanted = 0.25 * frame.width / frame.scale
     power = 10.0 ** np.floor(np.log10(wanted))
     length = max(step * power for step in (1, 2, 5) if step * power <= wanted)
+    unit = unit.removesuffix("s") if length == 1 else unit
     y, end = frame.height - 8, 8 + length * frame.scale
     return (
         f'<line x1="8" y1="{y}" x2="{end:.1f}" y2="{y}" class="scale"/>'

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ OPEN_WITH = """\
 map.ply    3D Gaussians (INRIA layout): https://superspl.at/editor, or any 3D Gaussian splatting viewer
 cloud.ply  coloured points: CloudCompare, MeshLab, or python: open3d.visualization.draw_geometries([
              open3d.io.read_point_cloud("cloud.ply")])
-pictures   reconx render {folder} --cameras {folder}/cameras.json --output {folder}/pictures"""
+pictures   reconx render {folder} --cameras {cameras} --output {pictures}"""
 
 
 def write_report(reconstruction: Reconstruction, folder: Path, drawing: Drawing = ("auto", "auto")) -> Path:
@@ -43,7 +44,8 @@ def write_report(reconstruction: Reconstruction, folder: Path, drawing: Drawing 
     """
     file = folder / "report.html"
     try:
-        file.write_text(html.page(f"reconx: {folder.name}", _sections(reconstruction, folder, drawing)))
+        page = html.page(f"reconx: {folder.name}", _sections(reconstruction, folder, drawing))
+        file.write_text(page, encoding="utf-8", errors="replace")  # file names may be any bytes
     except OSError as err:
         raise MapError(f"report {file} cannot be written: {err.strerror or err}") from err
     return file
@@ -65,11 +67,17 @@ def _sections(result: Reconstruction, folder: Path, drawing: Drawing) -> Iterato
     yield html.section("Points and camera path", f'<div class="row">{"".join(plans)}</div>')
     yield html.section("Confidence of the Gaussians", _confidence(gaussians))
     yield html.section("Keyframes: photo and map", _thumbnails(result, drawing))
-    yield html.section("Open the map", html.preformatted(OPEN_WITH.format(folder=folder)))
+    yield html.section("Open the map", html.preformatted(_open_with(folder)))
     config = folder / "config.yaml"
     if config.is_file():
         text = html.preformatted(config.read_text())
         yield html.section("Configuration", html.folded("config.yaml, as used", text))
+
+
+def _open_with(folder: Path) -> str:
+    """Return how to look at the map, as a shell takes it whatever the folder is called."""
+    places = {"folder": folder, "cameras": folder / "cameras.json", "pictures": folder / "pictures"}
+    return OPEN_WITH.format(**{name: quote(str(path)) for name, path in places.items()})
 
 
 def _warnings(result: Reconstruction) -> list[str]:

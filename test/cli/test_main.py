@@ -1,5 +1,6 @@
 """The command line: quick help, one-line errors, exit codes."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,16 @@ def test_an_unwritable_output_is_found_before_the_work(tmp_path: Path) -> None:
     done = reconx("reconstruct", tmp_path, "-o", tmp_path / "file" / "run")
     assert done.returncode == 2
     assert "is not writable" in done.stderr
+
+
+def test_an_output_of_any_name(tmp_path: Path) -> None:
+    bag = tmp_path / os.fsdecode(b"caf\xe9")
+    command = [sys.executable, "-m", "reconx_ros.cli.main", "simulate", "-o", bag, "--frames", "1"]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}  # as with LANG=en_US.UTF-8
+    size = ("--width", "16", "--height", "16")
+    done = subprocess.run([*command, *size], capture_output=True, text=True, env=strict, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"bag -> {tmp_path}/caf\\udce9\n"
 
 
 def test_info_prints_what_a_bug_report_needs() -> None:

@@ -73,6 +73,20 @@ def test_where_two_show_the_same_the_observed_and_the_surer_stays() -> None:
     assert np.allclose(map_confidence(cloud.confidence), 0.99, atol=1e-5)
 
 
+def test_a_gaussian_without_orientation_is_left_out() -> None:
+    gaussians = wall()
+    gaussians.quaternions_wxyz[:200] = 0
+    rest = gaussians.select(np.arange(200, 400))
+    np.testing.assert_array_equal(densified(gaussians, 0.02).points, densified(rest, 0.02).points)
+
+
+def test_the_error_about_too_fine_a_spacing_names_one_that_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconx_ros.mapping.densify.MOST_SAMPLES", 20_000)
+    with pytest.raises(MapError, match=r"give .* or more") as raised:
+        densified(wall(), 0.002)
+    assert len(densified(wall(), float(str(raised.value).split("give ")[1].split(" ")[0]))) > 5000
+
+
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = densified(wall(), 0.01)
     monkeypatch.setattr("reconx_ros.mapping.densify.CHUNK", 1000)

@@ -241,6 +241,13 @@ def test_negative_confidence_is_refused() -> None:
         optimise(truth, [replace(view, confidence=view.confidence - 6)], CONFIG)
 
 
+def test_a_view_too_near_to_be_drawn_is_refused() -> None:
+    truth = wall()
+    view = view_of(truth)
+    with pytest.raises(SplattingError, match=r"nothing nearer than 0\.01 is drawn: .* smaller units"):
+        optimise(truth, [replace(view, depth=view.depth * np.float32(1e-3))], CONFIG)
+
+
 @pytest.mark.parametrize(
     "field", ["means", "log_scales", "quaternions_wxyz", "opacity_logits", "sh", "confidence"]
 )

@@ -70,6 +70,7 @@ def test_the_scale_bar_has_the_stated_length(cloud: PointCloud) -> None:
     assert bar
     assert ">1 m<" in svg
     assert float(bar[1]) - 8 == pytest.approx(PLOT_WIDTH / (4 * 1.08), rel=0.01)
+    assert ">1 unit<" in plan_svg(cloud, [], (0, 1), "units")
 
 
 @pytest.mark.parametrize("cameras", [[], [camera(0, 0)]])

@@ -1,3 +1,4 @@
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -70,6 +71,14 @@ def test_any_size(tmp_path: Path, count: int, views: int) -> None:
     text = write_report(scene(count, views), tmp_path).read_text()
     assert text.endswith("</html>\n")
     assert text.count("data:image/jpeg") == 2 * min(views, MAX_THUMBNAILS)
+
+
+def test_a_folder_of_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"a map \xe9")
+    folder.mkdir()
+    text = write_report(scene(3, 1), folder).read_text()
+    assert f"reconx render &#x27;{tmp_path}/a map ?&#x27; --cameras" in text
+    assert "<title>reconx: a map ?</title>" in text
 
 
 def test_warnings_are_shown_escaped(tmp_path: Path) -> None:

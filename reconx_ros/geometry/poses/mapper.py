@@ -49,6 +49,7 @@ def solve(
     """
     import pycolmap  # noqa: PLC0415 - loads with the room in use
 
+    pycolmap.logging.minloglevel = pycolmap.logging.WARNING.value  # not hundreds of lines over the progress
     database = pycolmap.Database.open(":memory:")
     ids = [database.write_camera(camera) for camera in cameras]
     photos = []
