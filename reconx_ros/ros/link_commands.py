@@ -170,5 +170,7 @@ Command = (
     | Resend
 )
 
+Request = Save | Load | Stop | ClearBox | Reconstruct
+
 REQUESTS = (Save, Load, Stop, ClearBox, Reconstruct)
 """Commands that are answered."""

@@ -10,12 +10,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from reconx_msgs.msg import WorkerCommand, WorkerReply
-from sensor_msgs.msg import CompressedImage
 
 from reconx_ros.ros.deltas import RowDelta
 from reconx_ros.ros.half_rows import half_message, rows_from_half
 from reconx_ros.ros.keyframe_message import keyframe_from_message, keyframe_to_message
 from reconx_ros.ros.link_commands import AddKeyframe, Command
+from reconx_ros.ros.link_pictures import (
+    Picture,
+    added_message,
+    decoded,
+    encoded,
+    field_message,
+    read_added,
+    read_field,
+)
 from reconx_ros.ros.link_replies import Added, FieldUpdate, MapUpdate, Reply
 from reconx_ros.ros.link_values import (
     LinkError,
@@ -26,15 +34,10 @@ from reconx_ros.ros.link_values import (
     reply_from_values,
     reply_values,
 )
-from reconx_ros.ros.rows import POINT_TYPE, Rows, joined, point_rows
+from reconx_ros.ros.rows import Rows, joined
 
 PART_ROWS = 4096
 """Rows of a cloud in one message: a quarter to half a megabyte."""
-
-ZERO_MM = 2**15
-"""What stands for no distance in the picture of a field; it reaches 32 m."""
-
-Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,11 @@ def command_from_message(message: WorkerCommand, folder: Path) -> Command:
     if not message.keyframe:
         raise LinkError("a keyframe over the link has no keyframe in it")
     keyframe, frame = keyframe_from_message(message.keyframe[0])
-    return AddKeyframe(keyframe, frame, bool(json.loads(message.values).get("catching_up", False)))
+    try:
+        catching_up = bool(json.loads(message.values).get("catching_up", False))
+    except (ValueError, AttributeError) as err:
+        raise LinkError(f"'keyframe' over the link makes no sense: {err}") from err
+    return AddKeyframe(keyframe, frame, catching_up)
 
 
 def reply_messages(reply: Reply) -> Iterator[WorkerReply]:
@@ -83,9 +90,9 @@ def reply_messages(reply: Reply) -> Iterator[WorkerReply]:
     if isinstance(reply, MapUpdate):
         yield from _map_messages(reply)
     elif isinstance(reply, Added):
-        yield _added_message(reply)
+        yield added_message(reply)
     elif isinstance(reply, FieldUpdate):
-        yield _field_message(reply)
+        yield field_message(reply)
     else:
         kind, values = reply_values(reply)
         yield WorkerReply(kind=kind, values=values)
@@ -111,11 +118,11 @@ class ReplyReader:
         """
         try:
             if message.kind == "added":
-                return _added(message, self.image_of)
+                return read_added(message, self.image_of)
             if message.kind == "map":
                 return self._map(message)
             if message.kind == "field":
-                return _field(message)
+                return read_field(message)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as err:
             line = f"{type(err).__name__}: {err}"
             raise LinkError(f"'{message.kind}' over the link makes no sense: {line}") from err
@@ -130,7 +137,7 @@ class ReplyReader:
         if values["part"] + 1 < values["parts"]:
             return None
         views = tuple((int(stamp), camera_from_values(numbers)) for stamp, numbers in values["views"])
-        preview = [_decoded(p, cv2.IMREAD_COLOR)[..., ::-1] for p in message.pictures]
+        preview = [decoded(p, cv2.IMREAD_COLOR)[..., ::-1] for p in message.pictures]
         return MapUpdate(
             int(values["epoch"]),
             _delta(values["points"], message.removed_points, self._points),
@@ -175,7 +182,7 @@ def _map_messages(update: MapUpdate) -> Iterator[WorkerReply]:
         _numbers(delta.removed) for delta in (update.points, update.gaussians)
     )
     if update.preview is not None:
-        last.pictures = [_encoded(update.preview[..., ::-1], ".jpg", "preview; jpeg")]
+        last.pictures = [encoded(update.preview[..., ::-1], ".jpg", "preview; jpeg")]
     yield last
 
 
@@ -186,80 +193,6 @@ def _rows_message(values: str, points: Rows, gaussians: Rows, part: int) -> Work
         values=values,
         points=[half_message(points[rows])],
         gaussians=[half_message(gaussians[rows])],
-    )
-
-
-def _added_message(added: Added) -> WorkerReply:
-    """Return the points of a keyframe as pictures of depth and confidence: a tenth of their rows."""
-    camera, rows = added.camera, added.points
-    shape = (camera.height, camera.width)
-    depth, confidence = np.zeros(shape, np.uint16), np.zeros(shape, np.uint8)
-    scale = max(1e-3, float(rows["z"].max(initial=0.0)) / 65_000)
-    if len(rows):
-        k = camera.intrinsics
-        column = np.rint(k[0, 0] * rows["x"] / rows["z"] + k[0, 2]).astype(int).clip(0, shape[1] - 1)
-        row = np.rint(k[1, 1] * rows["y"] / rows["z"] + k[1, 2]).astype(int).clip(0, shape[0] - 1)
-        depth[row, column] = np.rint(rows["z"] / scale)
-        confidence[row, column] = np.rint(rows["confidence"] * 255)
-    values = {
-        "epoch": added.epoch,
-        "name": added.name,
-        "stamp_ns": added.stamp_ns,
-        "camera_frame": added.camera_frame,
-        "camera": camera_values(camera),
-        "scale": scale,
-    }
-    pictures = [_encoded(depth, ".png", "depth; png"), _encoded(confidence, ".png", "confidence; png")]
-    return WorkerReply(kind="added", values=json.dumps(values), pictures=pictures if len(rows) else [])
-
-
-def _added(message: WorkerReply, image_of: Callable[[str], Picture | None]) -> Added:
-    values = json.loads(message.values)
-    camera = camera_from_values(values["camera"])
-    rows = np.zeros(0, POINT_TYPE)
-    if message.pictures:
-        units, confidence = (_decoded(p, cv2.IMREAD_UNCHANGED) for p in message.pictures)
-        depth = units.astype(np.float32) * np.float32(values["scale"])
-        known = units > 0
-        local = camera.rays()[known] * depth[known, None]
-        image = image_of(values["name"])
-        shown = image is not None and image.shape[:2] == known.shape
-        colors = image[known] if image is not None and shown else np.full((len(local), 3), 128, np.uint8)
-        share = confidence[known].astype(np.float32) / np.float32(255)
-        rows = point_rows(local.astype(np.float32), colors, share, np.zeros(len(local), np.uint8))
-    return Added(
-        int(values["epoch"]),
-        values["name"],
-        int(values["stamp_ns"]),
-        values["camera_frame"],
-        rows,
-        camera,
-    )
-
-
-def _field_message(update: FieldUpdate) -> WorkerReply:
-    """Return a distance field as a picture of millimetres: 0 is unknown, ``ZERO_MM`` no distance."""
-    values = {
-        "epoch": update.epoch,
-        "stamp_ns": update.stamp_ns,
-        "origin": update.origin.tolist(),
-        "voxel_size": update.voxel_size,
-        "shape": update.distance.shape,
-    }
-    units = np.rint(np.clip(update.distance * 1000, 1 - ZERO_MM, ZERO_MM - 1)) + ZERO_MM
-    picture = np.where(np.isnan(units), 0, units).astype(np.uint16).reshape(len(units), -1)
-    pictures = [_encoded(picture, ".png", "distance; png")]
-    return WorkerReply(kind="field", values=json.dumps(values), pictures=pictures)
-
-
-def _field(message: WorkerReply) -> FieldUpdate:
-    values = json.loads(message.values)
-    units = _decoded(message.pictures[0], cv2.IMREAD_UNCHANGED).reshape(values["shape"])
-    metres = (units.astype(np.float32) - ZERO_MM) / np.float32(1000)
-    distance = np.where(units > 0, metres, np.float32(np.nan))
-    origin = np.array(values["origin"], float).reshape(3)
-    return FieldUpdate(
-        int(values["epoch"]), int(values["stamp_ns"]), origin, float(values["voxel_size"]), distance
     )
 
 
@@ -276,16 +209,3 @@ def _numbers(ids: NDArray[np.uint32]) -> "array.array[int]":
     out = array.array("I")
     out.frombytes(np.ascontiguousarray(ids, np.uint32).tobytes())
     return out
-
-
-def _encoded(picture: NDArray[np.generic], ending: str, name: str) -> CompressedImage:
-    data = array.array("B")
-    data.frombytes(cv2.imencode(ending, np.ascontiguousarray(picture))[1].tobytes())
-    return CompressedImage(format=name, data=data)
-
-
-def _decoded(picture: CompressedImage, flags: int) -> Picture:
-    decoded = cv2.imdecode(np.frombuffer(picture.data, np.uint8), flags)
-    if decoded is None:
-        raise ValueError(f"picture '{picture.format}' cannot be read")
-    return np.asarray(decoded)

@@ -9,17 +9,18 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
 from reconx_msgs.msg import LinkState, WorkerReply
 
 from reconx_ros.errors import ReconxError
+from reconx_ros.ros.asked import Asked
 from reconx_ros.ros.journal import WHY_LEFT_OUT, Journal
-from reconx_ros.ros.link_commands import REQUESTS, AddKeyframe, Command, Load, Reset, Stop
+from reconx_ros.ros.link_commands import REQUESTS, AddKeyframe, Command, Reset, Stop
 from reconx_ros.ros.link_end import LinkEnd
-from reconx_ros.ros.link_messages import Picture, PictureFormat, ReplyReader, command_message
+from reconx_ros.ros.link_messages import PictureFormat, ReplyReader, command_message
+from reconx_ros.ros.link_pictures import Picture
 from reconx_ros.ros.link_replies import Activity, Added, Answer, Ready, Refused, Released, Reply
 from reconx_ros.ros.outbox import Outbox
 
@@ -72,7 +73,7 @@ class OffboardWorker:
         self._broken_at: float | None = None
         self._served = self._ousted = False
         self._outstanding: set[str] = set()
-        self._requests: dict[int, Command] = {}
+        self._asked = Asked(journal)
         self._lock = threading.Lock()
         self._reader = ReplyReader(self._image_of)
         self.end = LinkEnd(node, True, self._pull, self._take, self._hear, settings.bits_per_second)
@@ -129,7 +130,7 @@ class OffboardWorker:
                 elif isinstance(command, Reset):
                     self._outstanding.clear()
                 elif isinstance(command, REQUESTS):
-                    self._requests[command.request] = command
+                    self._asked.add(command)
                 if self.end.worker:  # else the journal tells it all to the first worker that comes
                     self._outbox.put(command)
         if refused and isinstance(command, REQUESTS):
@@ -171,10 +172,10 @@ class OffboardWorker:
             self._outstanding.discard(command.keyframe.name)
             self._received(Refused(command.keyframe.name, why))
         elif isinstance(command, REQUESTS):
+            answer = Answer(command.request, "failed", why)
             with self._lock:
-                self._requests.pop(command.request, None)
-                self._journal.not_loaded(command.request)
-            self._received(Answer(command.request, "failed", why))
+                self._asked.settle(answer)
+            self._received(answer)
 
     def _hear(self, state: LinkState) -> bool:
         """Take what a worker says about itself; return whether it is ours."""
@@ -205,7 +206,7 @@ class OffboardWorker:
         again = bool(self.end.worker)
         with self._lock:
             self.restarts += again
-            unanswered = self._give_up_requests()
+            unanswered = self._asked.give_up()
             self.end.worker = worker
             self._outbox = self._make_outbox(self._journal.replay())
             self._served = self._ousted = False
@@ -226,6 +227,11 @@ class OffboardWorker:
         except ReconxError as err:
             self._log(str(err))
             return
+        if reply is not None:
+            self._received(self._note(reply))
+
+    def _note(self, reply: Reply) -> Reply:
+        """Note what a reply says; return it, for ``Stop`` with the number of all keyframes left out."""
         if isinstance(reply, Added | Refused):
             self._outstanding.discard(reply.name)
         if isinstance(reply, Ready):
@@ -240,15 +246,10 @@ class OffboardWorker:
                 self._journal.leave_out(reply.name)
         elif isinstance(reply, Answer):
             with self._lock:
-                command = self._requests.pop(reply.request, None)
-                if isinstance(command, Stop):
-                    reply = replace(reply, left=reply.left + self._outbox.left)
-                if isinstance(command, Load) and reply.code == "ok":
-                    self._journal.loaded(reply.request, Path(reply.path))  # on the worker's machine
-                else:
-                    self._journal.not_loaded(reply.request)
-        if reply is not None:
-            self._received(reply)
+                asked = self._asked.settle(reply)
+            if isinstance(asked, Stop):
+                return replace(reply, left=reply.left + self._outbox.left)
+        return reply
 
     def _image_of(self, name: str) -> Picture | None:
         command = self._journal.fetch(name)
@@ -265,17 +266,10 @@ class OffboardWorker:
         if self._broken_at is not None and time.monotonic() - self._broken_at > PATIENCE_S:
             self._broken_at = None
             with self._lock:
-                unanswered = self._give_up_requests()
+                unanswered = self._asked.give_up()
             self._refuse(
                 unanswered, f"the link to the worker has been broken for {PATIENCE_S:g} s; ask again"
             )
-
-    def _give_up_requests(self) -> list[int]:
-        """Forget what was asked; return the numbers, for ``_refuse`` when the lock is free again."""
-        unanswered, self._requests = list(self._requests), {}
-        for request in unanswered:
-            self._journal.not_loaded(request)
-        return unanswered
 
     def _refuse(self, requests: list[int], why: str) -> None:
         for request in requests:

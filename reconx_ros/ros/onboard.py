@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
+from reconx_ros.ros.asked import Asked
 from reconx_ros.ros.journal import WHY_LEFT_OUT, Journal
-from reconx_ros.ros.link_commands import REQUESTS, AddKeyframe, Begin, Command, Load, Reset, Stop
+from reconx_ros.ros.link_commands import REQUESTS, AddKeyframe, Begin, Command, Reset, Stop
 from reconx_ros.ros.link_replies import (
     Activity,
     Added,
@@ -51,7 +51,7 @@ class OnboardWorker:
     ) -> None:
         self._received, self._log, self._program = received, log, program
         self._journal = Journal(begin) if journal is None else journal
-        self._requests: dict[int, Command] = {}
+        self._asked = Asked(self._journal)
         self._outstanding: set[str] = set()
         self._lock = threading.Lock()
         self._child: WorkerChild | None = None
@@ -112,7 +112,7 @@ class OnboardWorker:
                 self._outstanding.clear()
                 self._furthest = 0
             elif isinstance(command, REQUESTS) and child is not None:
-                self._requests[command.request] = command
+                self._asked.add(command)
             if isinstance(command, Stop):
                 self._closing.set()
             if child is not None:
@@ -158,9 +158,7 @@ class OnboardWorker:
         code = child.listen()
         with self._lock:
             self._child = None
-            unanswered, self._requests = self._requests, {}
-            for request in unanswered:
-                self._journal.not_loaded(request)
+            unanswered = self._asked.give_up()
             if self._closing.is_set():
                 self._journal.adding(None)  # it did not die of anything
             culprit = self._journal.died()
@@ -224,12 +222,7 @@ class OnboardWorker:
     def _settle(self, answer: Answer) -> Answer:
         """Note what an answer says; return it, for ``Stop`` with the number of keyframes left out."""
         with self._lock:
-            command = self._requests.pop(answer.request, None)
-            child = self._child
-            if isinstance(command, Load) and answer.code == "ok":
-                self._journal.loaded(answer.request, Path(answer.path))
-            else:
-                self._journal.not_loaded(answer.request)
+            command, child = self._asked.settle(answer), self._child
         if isinstance(command, Stop) and child is not None:
             return replace(answer, left=child.outbox.left)
         return answer

@@ -8,6 +8,7 @@ from rclpy.node import Node
 
 from reconx_ros.config import ReconxConfig
 from reconx_ros.ros.complaints import Complaints, alike
+from reconx_ros.ros.corrections import Corrections
 from reconx_ros.ros.ingest import IngestSettings
 from reconx_ros.ros.inputs import image_topics
 from reconx_ros.ros.journal import Journal
@@ -19,6 +20,25 @@ from reconx_ros.ros.offboard import LinkSettings, OffboardWorker
 from reconx_ros.ros.onboard import OnboardWorker
 from reconx_ros.ros.outputs import Outputs
 from reconx_ros.ros.parameters import Parameters
+from reconx_ros.ros.pose_source import Frames, LivePoses
+
+
+def begin_of(parameters: Parameters, config: ReconxConfig) -> Begin:
+    """Return what a worker is told first."""
+    folder = parameters.output_folder
+    rescue = folder if parameters.autosave else None
+    return Begin(config, parameters.min_keyframes, parameters.map_period, rescue, folder / "submaps")
+
+
+def open_poses(parameters: Parameters) -> LivePoses:
+    """Return where poses come from."""
+    names = parameters.map_frame, parameters.odom_frame, parameters.base_frame
+    return LivePoses(Frames(*names, parameters.max_pose_gap), parameters.pose_source)
+
+
+def open_corrections(parameters: Parameters) -> Corrections:
+    """Return what keyframes are corrected by."""
+    return Corrections(parameters.loop_closure, parameters.loop_min_shift, parameters.loop_min_turn)
 
 
 def open_outputs(node: Node, parameters: Parameters, config: ReconxConfig) -> Outputs:

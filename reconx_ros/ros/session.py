@@ -13,19 +13,25 @@ from reconx_msgs.msg import MapStatus
 from reconx_ros.config import ReconxConfig
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.ros.complaints import Complaints
-from reconx_ros.ros.corrections import Corrections
 from reconx_ros.ros.ending import end_worker
 from reconx_ros.ros.envelope import Envelope
 from reconx_ros.ros.folder_lock import FolderLock
 from reconx_ros.ros.guard import MessageGuard, unpack
 from reconx_ros.ros.ingest import Ingest
 from reconx_ros.ros.ingest_group import IngestGroup
-from reconx_ros.ros.link_commands import WORKERS_OWN, AddKeyframe, Begin, Correct, Pause, Resend, Reset
+from reconx_ros.ros.link_commands import WORKERS_OWN, AddKeyframe, Correct, Pause, Resend, Reset
 from reconx_ros.ros.link_replies import Answer
 from reconx_ros.ros.map_state import MapState
-from reconx_ros.ros.openings import ingest_settings, open_journal, open_outputs, open_worker
+from reconx_ros.ros.openings import (
+    begin_of,
+    ingest_settings,
+    open_corrections,
+    open_journal,
+    open_outputs,
+    open_poses,
+    open_worker,
+)
 from reconx_ros.ros.parameters import Parameters
-from reconx_ros.ros.pose_source import Frames, LivePoses
 from reconx_ros.ros.reception import Reception
 from reconx_ros.ros.requests import Requests
 from reconx_ros.ros.slam_path import SlamPath
@@ -57,57 +63,25 @@ class Session:
         self.folder = parameters.output_folder
         self.complaints = Complaints(self._log.warning)
         self.guard = MessageGuard(self._log.warning, self._log.error)
-        self.state = MapState()
-        frames = Frames(
-            parameters.map_frame, parameters.odom_frame, parameters.base_frame, parameters.max_pose_gap
-        )
-        self.poses = LivePoses(frames, parameters.pose_source)
-        self.corrections = Corrections(
-            parameters.loop_closure, parameters.loop_min_shift, parameters.loop_min_turn
-        )
-        self._jumps = 0
+        self.state, self._jumps = MapState(), 0
+        self.poses, self.corrections = open_poses(parameters), open_corrections(parameters)
+        begin = begin_of(parameters, config)
         with ExitStack() as held:  # released in reverse when the session ends, or cannot begin
             held.callback(FolderLock(self.folder).release)
             self.outputs = open_outputs(node, parameters, config)
             held.callback(self.outputs.close)
-            self._reception = Reception(
-                self.state,
-                self.outputs,
-                self.corrections,
-                self.complaints,
-                lambda: self.world,
-                lambda: self.worker.send(Resend()),
-            )
-            rescue = self.folder if parameters.autosave else None
-            begin = Begin(
-                config, parameters.min_keyframes, parameters.map_period, rescue, self.folder / "submaps"
-            )
             self._journal = open_journal(begin, parameters, self.folder, self.complaints, self._log)
             held.callback(self._journal.close)
-            earlier = self._journal.keyframes
-            self.corrections.resume(earlier)
-            self._resumed_ns = max((keyframe.stamp_ns for keyframe in earlier), default=None)
-            self.ingest = IngestGroup(
-                {name: self._open_ingest(name, config) for name in parameters.camera_names}
-            )
+            self._resumed_ns = self._resume()
+            self.ingest = IngestGroup({n: self._open_ingest(n, config) for n in parameters.camera_names})
             held.callback(self.ingest.close)
-            self._looks = StatusLooks(
-                node, self.state, self.ingest, self.outputs, self.corrections, self.guard.dropped
-            )
+            self._reception = self._open_reception()
             self.worker = open_worker(
                 node, parameters, begin, self._journal, self._reception.received, lambda: self.world
             )
             held.callback(self.worker.kill)
-            self.requests = Requests(
-                parameters,
-                self.folder if parameters.worker == "onboard" else WORKERS_OWN,
-                self.worker,
-                self._reception,
-                self.poses,
-                self.ingest,
-                self.corrections,
-                lambda: self.world,
-            )
+            self.requests = self._open_requests()
+            self._looks = self._open_looks()
             self._held = held.pop_all()
 
     @property
@@ -188,6 +162,39 @@ class Session:
     def without_pose_hz(self) -> float:
         """Frames a second that were dropped for want of a pose, before the last status."""
         return self._looks.without_pose_hz
+
+    def _resume(self) -> int | None:
+        """Know the keyframes of a run that is gone on with; return their newest stamp (ns), if any."""
+        earlier = self._journal.keyframes
+        self.corrections.resume(earlier)
+        return max((keyframe.stamp_ns for keyframe in earlier), default=None)
+
+    def _open_reception(self) -> Reception:
+        return Reception(
+            self.state,
+            self.outputs,
+            self.corrections,
+            self.complaints,
+            lambda: self.world,
+            lambda: self.worker.send(Resend()),
+        )
+
+    def _open_requests(self) -> Requests:
+        return Requests(
+            self._parameters,
+            self.folder if self._parameters.worker == "onboard" else WORKERS_OWN,
+            self.worker,
+            self._reception,
+            self.poses,
+            self.ingest,
+            self.corrections,
+            lambda: self.world,
+        )
+
+    def _open_looks(self) -> StatusLooks:
+        return StatusLooks(
+            self._node, self.state, self.ingest, self.outputs, self.corrections, self.guard.dropped
+        )
 
     def _open_ingest(self, camera: str, config: ReconxConfig) -> Ingest:
         return Ingest(

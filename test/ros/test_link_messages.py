@@ -220,6 +220,15 @@ def test_nonsense_is_refused_in_one_line(kind: str, values: str) -> None:
     assert "\n" not in str(err.value)
 
 
+@pytest.mark.parametrize("values", ["", "[]", "{"])
+def test_a_keyframe_with_nonsense_beside_it_is_one_error(values: str) -> None:
+    keyframe = Keyframe("7", 7, np.zeros((48, 64, 3), np.uint8), CAMERA)
+    message = command_message(link_commands.AddKeyframe(keyframe, "camera"), "map", PictureFormat())
+    message.values = values
+    with pytest.raises(ReconxError, match="'keyframe' over the link makes no sense"):
+        command_from_message(message, FOLDER)
+
+
 def test_distance_fields_travel_in_half_a_millimetre() -> None:
     distance = np.random.default_rng(0).uniform(-3, 30, (9, 7, 5)).astype(np.float32)
     distance[3:5], distance[0, 0, 0], distance[0, 0, 1] = np.nan, np.inf, 0.0

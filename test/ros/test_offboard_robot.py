@@ -101,7 +101,7 @@ def test_what_cannot_be_packed_is_answered_and_the_next_goes(
     for number in range(3):  # what brings the worker up to date
         assert robot.worker._pull(number) is not None
     robot.worker._outbox.put(Save(4, Path("map")))
-    robot.worker._requests[4] = Save(4, Path("map"))
+    robot.worker._asked.add(Save(4, Path("map")))
     robot.worker._outbox.put(Stop(5, None))
     assert robot.worker._pull(3) is not None
     assert robot.worker._pull(4) is None
