@@ -26,7 +26,7 @@ class Begin:
         min_keyframes: keyframes before the first map is given out.
         update_period_s: least seconds between two maps given out.
         rescue: folder the map is saved to where the node dies without a word; ``None``: not at all.
-        scratch: folder for submaps that rest on disk; ``None`` for a temporary one.
+        scratch: folder in which each worker has one for submaps that rest; ``None``: a temporary one.
     """
 
     config: ReconxConfig

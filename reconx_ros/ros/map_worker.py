@@ -5,7 +5,6 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from reconx_ros.errors import MapError, ReconxError
 from reconx_ros.mapping.folder import check_writable
@@ -42,6 +41,7 @@ from reconx_ros.ros.reconstruct import reconstruct
 from reconx_ros.ros.replies import optical_rows
 from reconx_ros.ros.resources import gpu_bytes, memory_bytes
 from reconx_ros.ros.warmup import compile_apart, warm_up
+from reconx_ros.ros.worker_scratch import leave, own_scratch
 from reconx_ros.ros.worker_slice import Slice
 
 SLICE_S = 1.5
@@ -70,7 +70,7 @@ class MapWorker:
     def __init__(self, begin: Begin, send: Callable[[Reply], None]) -> None:
         self.inbox = Inbox()
         self._begin, self._send = begin, send
-        self._mapper = IncrementalMapper(begin.config, _scratch(begin.scratch))
+        self._mapper = IncrementalMapper(begin.config, own_scratch(begin.scratch))
         self._map = MapPublisher(begin, self._mapper, send)
         self._paused = self._stopped = False
         self._steps_left = 0
@@ -166,6 +166,7 @@ class MapWorker:
             else:
                 self._send(save_map(command.request, command.folder, self._mapper, self._begin.config))
             self._mapper.reset()  # which also clears the disk of submaps that rested
+            leave(self._begin.scratch)
 
     def _add(self, command: AddKeyframe) -> None:
         keyframe, camera_frame = command.keyframe, command.camera_frame
@@ -242,13 +243,3 @@ class MapWorker:
                 check_writable(self._begin.rescue)
             except MapError as err:
                 self._send(Trouble(f"{err}; maps cannot be saved there"))
-
-
-def _scratch(wanted: Path | None) -> Path | None:
-    """Return the folder for submaps; ``None`` (a temporary one) where nothing can be written there."""
-    if wanted is not None:
-        try:
-            check_writable(wanted)
-        except MapError:
-            return None
-    return wanted
