@@ -15,6 +15,7 @@ from reconx_ros.errors import ConfigError
 from reconx_ros.ros import declaring
 from reconx_ros.ros.parameter_specs import SPECS
 from reconx_ros.ros.paths import meant
+from reconx_ros.sources.frame_graph import bare
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,9 @@ class CameraParameters:
     slop: float
 
 
+FRAMES = ("map_frame", "odom_frame", "base_frame")
+"""Parameters that are names of frames."""
+
 PER_CAMERA = tuple(field.name for field in fields(CameraParameters))
 
 
@@ -157,7 +161,9 @@ def read(node: Node) -> Parameters:
         name: CameraParameters(**{field: one.value for field, one in block.items()})
         for name, block in own.items()
     }
-    return Parameters(**{value.name: value.value for value in values}, blocks=blocks)
+    given = {value.name: value.value for value in values}
+    frames = {name: bare(given[name]) for name in FRAMES}  # tf2 knows no frame that begins with a slash
+    return Parameters(**{**given, **frames}, blocks=blocks)
 
 
 def check_together(values: Mapping[str, Any]) -> None:
@@ -166,7 +172,7 @@ def check_together(values: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: a frame has no name, or the floor plan no height.
     """
-    for name in ("map_frame", "odom_frame", "base_frame"):
+    for name in FRAMES:
         if not values[name].strip("/ "):
             raise ConfigError(f"{name} = '{values[name]}': a frame has a name, such as '{_DEFAULTS[name]}'")
     low, high = values["grid_min_height"], values["grid_max_height"]

@@ -104,8 +104,8 @@ class WorkerNode(Node):
         command = command_from_message(message, self._folder)
         if isinstance(command, Begin):
             begin = replace(command, scratch=self._folder / "submaps")
-            self._journal = Journal(begin, self._fresh(), self.get_logger().warning)
-            self._worker = OnboardWorker(begin, self._received, self.get_logger().error, self._journal)
+            self._journal = Journal(begin, self._fresh(), self._say)
+            self._worker = OnboardWorker(begin, self._received, self._say, self._journal)
         elif isinstance(command, Resend):
             self._replies.resend()
             if self._worker is not None:
@@ -116,6 +116,11 @@ class WorkerNode(Node):
             self._worker.send(command)
             if isinstance(command, Stop) and self._journal is not None:
                 self.get_logger().info("the robot has ended its session")
+
+    def _say(self, line: str) -> None:
+        """Say what is wrong here: in the log, and to the robot, whose log is the one that is read."""
+        self.get_logger().error(line)
+        self._replies.put(Trouble(line))
 
     def _fresh(self) -> Path:
         """Return an empty folder for the journal: the robot tells everything itself."""

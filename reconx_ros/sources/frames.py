@@ -15,6 +15,7 @@ from reconx_ros.errors import SourceError
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.sources.compressed import decode_compressed_depth, decode_compressed_image
 from reconx_ros.sources.encodings import decode_depth, decode_image
+from reconx_ros.sources.frame_graph import bare
 from reconx_ros.sources.intrinsics import CalibrationError, CameraModel, Undistorter, camera_model
 from reconx_ros.sources.registration import DepthRegistration
 from reconx_ros.sources.stereo_pair import baseline_of, stereo_depth
@@ -139,7 +140,7 @@ class FrameBuilder:
 
     def camera_frame(self, colour: Any) -> str:  # noqa: ANN401
         """Return the optical frame of a colour message (of its camera_info where it has none)."""
-        return str(colour.header.frame_id or self._colour.frame)
+        return bare(colour.header.frame_id or self._colour.frame)
 
     def build(
         self,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reconx_ros.sources.frame_graph import bare
 from reconx_ros.sources.transforms import Transforms, TransformTree
 
 Array = NDArray[np.float64]
@@ -71,7 +72,7 @@ class TransformMessages:
         place = _vector(pose.position), _quaternion(pose.orientation)
         refused = self.odometry.add(parent, child, stamp_ns(message.header.stamp), *place)
         if not refused:
-            self.odometry_frame = parent
+            self.odometry_frame = bare(parent)
         return refused
 
 

@@ -99,6 +99,14 @@ def test_frames_that_have_not_moved_are_not_even_unpacked() -> None:
     assert rig.ingest.dropped["too close"] == 18
 
 
+def test_frames_as_in_ros_1_lose_their_slash() -> None:
+    rig = Rig()
+    rig.info()
+    rig.feed(SECOND, image=frames.image(SECOND, frame=f"/{frames.CAMERA}"))
+    rig.finish()
+    assert rig.frames == [frames.CAMERA]
+
+
 def test_compressed_colour_serves_as_well() -> None:
     rig = Rig()
     rig.info()

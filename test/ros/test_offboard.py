@@ -1,5 +1,6 @@
 """Robot and worker in two processes on two domains, the link between them cut, the worker killed."""
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from reconx_msgs.action import Reconstruct
 from reconx_msgs.srv import SaveMap
 from ros_helpers import Process, call, listen, ros_arguments
 from ros_pair import MBITS, Pair
+from ros_scene import children
 
 from reconx_ros.mapping.folder import load_map
 from reconx_ros.ros.cloud_message import from_message
@@ -103,6 +105,13 @@ def test_a_goal_is_cancelled_while_keyframes_come(pair: Pair) -> None:
     pair.until(finished.done, 60)
     client.destroy()
     assert finished.result().result.code == Reconstruct.Result.CANCELED
+    pair.mapped(26)
+
+
+def test_a_worker_process_that_dies_there_is_said_here(pair: Pair) -> None:
+    (process,) = children(pair.worker.popen.pid)
+    os.kill(process, signal.SIGKILL)
+    pair.robot.wait_for("the worker died (killed by signal 9); 26 keyframes are kept; a new one starts in")
     pair.mapped(26)
 
 

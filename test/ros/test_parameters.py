@@ -70,6 +70,13 @@ def test_a_run_without_an_output_has_one_folder_whenever_it_is_asked_for(
     ]
 
 
+def test_frames_as_in_ros_1_lose_their_slash(ros: Any) -> None:  # noqa: ANN401
+    made = Node("slashed", parameter_overrides=[Parameter("map_frame", value="/map")])
+    declare(made)
+    assert read(made).map_frame == "map"
+    made.destroy_node()
+
+
 def test_live_changes_are_checked_with_a_reason(node: Node) -> None:
     def change(name: str, value: object) -> Any:  # noqa: ANN401
         return node.set_parameters([Parameter(name, value=value)])[0]

@@ -66,6 +66,16 @@ def test_odometry_topic_gives_poses_where_asked() -> None:
     assert poses.pose("camera", int(1.5 * SECOND), fall_back=False)[0, 3] == pytest.approx(15.5)
 
 
+def test_odometry_as_in_ros_1_loses_the_slash_of_its_frame() -> None:
+    poses = tree(LivePoses(Frames(max_gap_s=2), kind="odom"), with_map=False)
+    for second in (1, 2):
+        message = odometry(second * SECOND, 10.0 * second)
+        message.header.frame_id = "/odom"
+        poses.add_odometry(message)
+    poses.pose("camera", SECOND, fall_back=False)
+    assert poses.world == "odom"
+
+
 def test_tf_alone_never_uses_odometry() -> None:
     poses = LivePoses(Frames(), kind="tf")
     poses.add_transforms(transform("base_link", "camera", 0, 0.5), static=True)
