@@ -123,8 +123,11 @@ class WorkerNode(Node):
         self._replies.put(Trouble(line))
 
     def _fresh(self) -> Path:
-        """Return an empty folder for the journal: the robot tells everything itself."""
-        folder = self._folder / "journal"
+        """Return an empty folder for the journal: the robot tells everything itself.
+
+        Not ``journal``, for that may be of a run of ``reconx_node`` here that is to be gone on with.
+        """
+        folder = self._folder / "robot_journal"
         shutil.rmtree(folder, ignore_errors=True)
         return folder
 

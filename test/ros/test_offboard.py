@@ -21,9 +21,17 @@ from reconx_ros.ros.cloud_message import from_message
 from reconx_ros.ros.rows import gaussians_from_rows
 
 
+def of_another_run(folder: Path) -> Path:
+    """What a node that ran on the worker's machine left."""
+    return folder / "worker" / "journal" / "000000.keyframe"
+
+
 @pytest.fixture(scope="module")
 def pair(context: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    made = Pair(tmp_path_factory.mktemp("offboard"))
+    folder = tmp_path_factory.mktemp("offboard")
+    of_another_run(folder).parent.mkdir(parents=True)
+    of_another_run(folder).touch()
+    made = Pair(folder)
     try:
         assert made.camera.wait(60), made.robot.output
         made.until(
@@ -151,6 +159,7 @@ def test_interrupting_the_robot_saves_on_the_worker(pair: Pair) -> None:
     pair.robot.wait_for("27 keyframes saved to")
     assert len(load_map(pair.folder / "worker")) > 1000
     assert pair.kept == 0
+    assert of_another_run(pair.folder).is_file()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
