@@ -21,7 +21,6 @@ from reconx_ros.evaluation.task import Task, read_task, view_scores
 from reconx_ros.geometry.choose import choose_geometry
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.pipeline import reconstruct_keyframes
-from reconx_ros.splatting.gaussians import GaussianMap
 
 ADAPT_SECONDS = 60
 GROUNDINGS = (0.5, 1.0)
@@ -41,7 +40,7 @@ class Judged:
         )
         self._covered = list[Mask]()
 
-    def map(self, change: dict[str, Any], start: GaussianMap | None = None) -> Reconstruction:
+    def map(self, change: dict[str, Any], start: Reconstruction | None = None) -> Reconstruction:
         """Return the map with ``change`` laid over the configuration."""
         config: ReconxConfig = changed(self.task.config, change)
         views, metric = self.task.keyframes, self.task.split.metric
@@ -76,7 +75,7 @@ def adapt(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def grounding(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield for each case what frames bring that are pulled toward the map so far."""
     for name, judged in _asked(arguments):
-        start = judged.map({}).gaussians
+        start = judged.map({})
         plain = judged.figures(judged.map({}, start))
         found = {
             str(pull): gains(judged.figures(judged.map(_pulled(pull), start)), plain) for pull in GROUNDINGS

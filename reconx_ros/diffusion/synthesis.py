@@ -11,7 +11,7 @@ from reconx_ros.diffusion.config import SynthesisConfig
 from reconx_ros.diffusion.contest import FAILURES, choose
 from reconx_ros.diffusion.nobody import Unfilmed
 from reconx_ros.diffusion.protocol import GeneratedFrame, NoSynthesis, Scene, Synthesizer
-from reconx_ros.diffusion.small.names import SMALL
+from reconx_ros.diffusion.small.names import ADAPTED, SMALL
 from reconx_ros.diffusion.trust import left_out
 from reconx_ros.geometry.protocol import GeometryEstimate, PointCloud
 from reconx_ros.progress import Progress, Until
@@ -19,6 +19,12 @@ from reconx_ros.splatting.device import choose_device
 from reconx_ros.structure.config import PlanConfig
 from reconx_ros.structure.reference import Reference
 from reconx_ros.structure.trajectory import Trajectory
+
+NOTHING_TO_LEARN = (
+    "nothing to learn from: no keyframe but those of the contest (synthesis.trust.keyframes) is shown "
+    "by two others"
+)
+"""Why a run does not adapt the model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +201,12 @@ class Studio:
             return self._running
         asked = left_out(len(references), self.config.trust.keyframes)
         adapted = small.adapt(references, asked, self.config.adapt_seconds, progress)  # type: ignore[attr-defined]
-        return [adapted, *self._running] if adapted.adapted else self._running
+        self._not_asked.pop(ADAPTED, None)
+        if adapted.adapted:
+            return [adapted, *self._running]
+        if not progress.cancelled():
+            self._not_asked[ADAPTED] = NOTHING_TO_LEARN
+        return self._running
 
 
 def _why_nothing(config: SynthesisConfig, trajectory: Trajectory) -> str:

@@ -195,6 +195,19 @@ def test_a_studio_asks_again_when_the_run_has_grown(config: SmallConfig, views: 
     assert third.report is not first.report
 
 
+def test_a_run_too_short_to_adapt_to_says_so(config: SmallConfig, views: list[Reference]) -> None:
+    trust = TrustConfig(keyframes=2)
+    studio = Studio(SynthesisConfig(small=config, trust=trust, adapt_seconds=0.1), "cpu")
+    path = Trajectory((views[2].camera,))
+    done = studio.film(views[:2], cloud_of(views[:2]), path, Silent())
+    assert len(done.frames) == 1
+    assert "synthesis.trust.keyframes" in done.report["not_asked"]["small-adapted"]
+    assert "small-adapted not asked: nothing to learn from" in done.summary
+    longer = studio.film(views, cloud_of(views), path, Silent())
+    assert "small-adapted" in longer.report["contest"]
+    assert "not_asked" not in longer.report
+
+
 @pytest.mark.parametrize("keyframes", [2, 0])
 def test_one_that_fails_is_dropped_and_named_and_the_others_film(
     damaged: SmallConfig, views: list[Reference], keyframes: int
