@@ -52,6 +52,7 @@ def load_config(
     values = _parse((files("reconx_ros.presets") / f"{preset}.yaml").read_text(), preset)
     if file is not None:
         values = overlaid(values, _parse(_read(file), str(file)))
+        _validate(values)  # what is wrong in it is told even where an override hides it
     return _validate(overlaid(values, overrides or {}))
 
 

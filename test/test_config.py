@@ -31,6 +31,7 @@ def test_the_file_wins_over_the_preset_and_overrides_win_over_the_file(tmp_path:
         ("splatting: {step: 5}", r"splatting\.step = 5: Extra inputs are not permitted"),
         ("splatting: {steps: -1}", r"splatting\.steps = -1: .*greater than or equal to 0"),
         ("geometry: {rgbd: {max_depth: far}}", r"geometry\.rgbd\.max_depth = 'far': .*valid number"),
+        ("splatting: {rates: {means: .inf}}", r"splatting\.rates\.means = inf: .*finite number"),
         ("- a\n- b", "must be a mapping of sections, not list"),
         ("a: [", "is not YAML"),
     ],
@@ -40,6 +41,12 @@ def test_a_bad_value_is_named(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said) as caught:
         load_config("balanced", tmp_path / "bad.yaml")
     assert "\n" not in str(caught.value)
+
+
+def test_a_bad_section_is_told_though_an_override_replaces_it(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("splatting: 5")
+    with pytest.raises(ConfigError, match="splatting = 5"):
+        load_config("fast", tmp_path / "bad.yaml", {"splatting": {"steps": 9}})
 
 
 def test_an_unknown_preset_lists_the_known_ones() -> None:

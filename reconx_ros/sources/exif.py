@@ -10,7 +10,7 @@ FULL_FRAME_DIAGONAL = 43.267
 
 EXIF = 0x8769
 FOCAL_LENGTH, FOCAL_LENGTH_35MM = 0x920A, 0xA405
-PLANE_X_RESOLUTION, PLANE_UNIT, PIXEL_WIDTH = 0xA20E, 0xA210, 0xA002
+PLANE_X_RESOLUTION, PLANE_UNIT, PIXEL_WIDTH, PIXEL_HEIGHT = 0xA20E, 0xA210, 0xA002, 0xA003
 MILLIMETRES = {2: 25.4, 3: 10.0, 4: 1.0}
 """Length of FocalPlaneResolutionUnit: inch, centimetre, millimetre."""
 
@@ -61,4 +61,4 @@ def _from_sensor(tags: dict[int, float], longer: int) -> float | None:
     if focal is None or resolution is None or unit is None:
         return None
     pixels = focal * resolution / unit
-    return pixels * longer / tags.get(PIXEL_WIDTH, longer)
+    return pixels * longer / max(tags.get(PIXEL_WIDTH, longer), tags.get(PIXEL_HEIGHT, 0.0))

@@ -15,6 +15,9 @@ SUPPORTED = (
     "a rosbag2 folder, .mcap, .db3, ROS 1 .bag, or a folder with transforms.json, a COLMAP model or photos"
 )
 
+UNREAD = {".heic", ".heif", ".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".jxl", ".gif"}
+"""Endings of pictures, as phones and cameras write them, that need another program first."""
+
 
 def open_source(path: Path, config: SourceConfig) -> Source:
     """Return the source for what lies at ``path``; entering it opens the files.
@@ -28,6 +31,8 @@ def open_source(path: Path, config: SourceConfig) -> Source:
         names = {item.name for item in path.iterdir()} if path.is_dir() else {path.name}
     except OSError as err:
         raise SourceError(f"{path} cannot be read: {err.strerror or err}") from err
+    if path.is_file() and path.name == "metadata.yaml":
+        return BagSource(path.parent, config)
     if "metadata.yaml" in names or any(Path(name).suffix in SCANS for name in names):
         return BagSource(path, config)
     if "transforms.json" in names or (path.is_file() and path.suffix == ".json"):
@@ -48,4 +53,6 @@ def _hint(names: set[str]) -> str:
     endings = {Path(name).suffix.lower() for name in names}
     if endings & {".zstd", ".active"}:
         return f" (it holds {', '.join(sorted(names))[:80]})"
+    if unread := endings & UNREAD:
+        return f" (pictures as {', '.join(sorted(unread))} are not read: convert them to JPEG or PNG)"
     return ""

@@ -111,6 +111,7 @@ def test_chunks_compressed_with_zstd(bags: "Bags", recording: SimpleNamespace) -
 @pytest.mark.parametrize("kind", ["mcap", "db3"])
 def test_a_file_or_a_folder_without_metadata(bags: "Bags", recording: SimpleNamespace, kind: str) -> None:
     path = bags.write(kind, recording.entries(bags.messages(kind)))
+    check_frames(read(path / "metadata.yaml")[0], recording)
     (path / "metadata.yaml").unlink()
     check_frames(read(path)[0], recording)
     check_frames(read(next(path.glob(f"*.{kind}")))[0], recording)

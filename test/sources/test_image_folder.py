@@ -64,6 +64,11 @@ def test_focal_length_from_exif(tmp_path: Path) -> None:
     assert frame.camera.intrinsics[0, 0] == pytest.approx(350, rel=1e-3)  # 36 mm are 360 pixels
     photo(tmp_path / "b.jpg", (360, 240), {0x920A: 5.0, 0xA20E: 100.0, 0xA210: 4})  # 100 pixels/mm
     assert focal_in_pixels(tmp_path / "b.jpg", 360, 240) == pytest.approx(500)
+    sensor = {0x920A: 5.0, 0xA20E: 100.0, 0xA210: 4}
+    photo(
+        tmp_path / "d.jpg", (240, 360), {**sensor, 0xA002: 480, 0xA003: 720}
+    )  # turned upright, half the size
+    assert focal_in_pixels(tmp_path / "d.jpg", 240, 360) == pytest.approx(250)
     photo(tmp_path / "c.jpg", (360, 240), {0xA405: 65535})
     assert focal_in_pixels(tmp_path / "c.jpg", 360, 240) is None
 
@@ -103,6 +108,12 @@ def test_a_photo_that_was_copied_in_part_is_left_out(tmp_path: Path) -> None:
     with open_source(tmp_path, SourceConfig()) as source:
         assert [frame.name for frame in source.frames()] == ["a"]
     assert source.report.dropped == {"damaged image": 2}
+
+
+def test_pictures_of_phones_that_are_not_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "IMG_1.HEIC").touch()
+    with pytest.raises(SourceError, match=r"pictures as \.heic are not read: convert them to JPEG or PNG"):
+        frames(tmp_path)
 
 
 def test_names_need_not_be_utf8(tmp_path: Path) -> None:
