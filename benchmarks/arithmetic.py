@@ -7,9 +7,9 @@ import numpy as np
 from numba import njit
 
 from reconx_ros.splatting.cpu import splats as s
+from reconx_ros.splatting.cpu.alphas import unclipped_alpha
 from reconx_ros.splatting.cpu.cells import LANES, ROOM, place, u_and_v
 from reconx_ros.splatting.cpu.compilation import INLINED
-from reconx_ros.splatting.cpu.forward import unclipped_alpha
 from reconx_ros.splatting.cpu.memory import item, store
 from reconx_ros.splatting.cpu.passes import Pass
 from reconx_ros.splatting.cpu.simd import (

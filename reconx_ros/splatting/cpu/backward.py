@@ -14,11 +14,13 @@ import numpy as np
 from numba import njit, prange
 
 from reconx_ros.splatting.cpu import splats as s
-from reconx_ros.splatting.cpu.cell_memory import load_cell, load_color_cell
-from reconx_ros.splatting.cpu.cells import CELLS, LANES, ROOM, SIDE, ZERO, place, u_and_v
+from reconx_ros.splatting.cpu.alphas import ALPHA_MAX, SCRATCH, TRANSMITTANCE_MIN, unclipped_alpha
+from reconx_ros.splatting.cpu.backward_passes import draw_in_passes
+from reconx_ros.splatting.cpu.cells import CELLS, LANES, ZERO, place, u_and_v
 from reconx_ros.splatting.cpu.compilation import INLINED, kernel
-from reconx_ros.splatting.cpu.forward import AHEAD, ALPHA_MAX, TRANSMITTANCE_MIN, unclipped_alpha
+from reconx_ros.splatting.cpu.forward import AHEAD
 from reconx_ros.splatting.cpu.functions import ONE
+from reconx_ros.splatting.cpu.lanes import WIDE
 from reconx_ros.splatting.cpu.memory import fetch_add, item, load16, prefetch, store
 from reconx_ros.splatting.cpu.simd import (
     absolute,
@@ -32,63 +34,15 @@ from reconx_ros.splatting.cpu.simd import (
     totals,
     without_first_bit,
 )
+from reconx_ros.splatting.cpu.tile_image import WORK_CELL as CELL
+from reconx_ros.splatting.cpu.tile_image import prepare
 
-CELL = 6 * LANES
 TILE = CELLS * CELL
-"""Floats of a cell and of a tile: transmittance, R, and the gradients of red, green, blue and depth."""
+"""Floats of a tile."""
 
 
 @njit(**INLINED)
-def _prepare_cell(image, by_image, pixel, width, work, at):
-    """Fill the work of a cell; ``pixel`` is its first."""
-    color, depth, alpha = image
-    by_color, by_depth, by_alpha = by_image
-    red, green, blue = load_color_cell(color, 3 * pixel, 3 * width)
-    g_red, g_green, g_blue = load_color_cell(by_color, 3 * pixel, 3 * width)
-    g_depth, g_alpha = load_cell(by_depth, pixel, width), load_cell(by_alpha, pixel, width)
-    behind = fma(
-        g_depth, load_cell(depth, pixel, width), -(g_alpha * (ONE - load_cell(alpha, pixel, width)))
-    )
-    store(work, at, spread16(ONE))
-    store(work, at + LANES, fma(g_red, red, fma(g_green, green, fma(g_blue, blue, behind))))
-    store(work, at + 2 * LANES, g_red)
-    store(work, at + 3 * LANES, g_green)
-    store(work, at + 4 * LANES, g_blue)
-    store(work, at + 5 * LANES, g_depth)
-
-
-@njit(**INLINED)
-def _prepare_part(image, by_image, pixel, across, down, width, work, at):
-    """Fill the work of a cell of which only ``across`` x ``down`` pixels are in the image."""
-    color, depth, alpha = image
-    by_color, by_depth, by_alpha = by_image
-    work[at : at + CELL] = ZERO
-    for y in range(down):
-        for x in range(across):
-            of, to = pixel + width * y + x, at + SIDE * y + x
-            behind = by_depth[of] * depth[of] - by_alpha[of] * (ONE - alpha[of])
-            for channel in range(3):
-                gradient = by_color[3 * of + channel]
-                behind += gradient * color[3 * of + channel]
-                work[to + (2 + channel) * LANES] = gradient
-            work[to], work[to + LANES], work[to + 5 * LANES] = ONE, behind, by_depth[of]
-
-
-@njit(**INLINED)
-def _prepare(image, by_image, left, top, width, height, work):
-    """Fill the work of a tile; pixels outside the image get no gradient."""
-    for cell in range(CELLS):
-        x, y = left + SIDE * (cell >> 3), top + SIDE * (cell & 7)
-        across, down = min(SIDE, width - x), min(SIDE, height - y)
-        pixel = y * width + x
-        if across == SIDE and down == SIDE:
-            _prepare_cell(image, by_image, pixel, width, work, CELL * cell)
-        else:
-            _prepare_part(image, by_image, pixel, across, down, width, work, CELL * cell)
-
-
-@njit(**INLINED)
-def _draw(records, r, x, y, cells, work, scratch, slots, slot):
+def _draw_at_once(records, r, x, y, cells, work, scratch, slots, slot):
     """Walk over the pixels of one Gaussian in a tile and write its gradient slot."""
     red, green = spread16(item(records, r + s.RED)), spread16(item(records, r + s.GREEN))
     blue, depth = spread16(item(records, r + s.BLUE)), spread16(item(records, r + s.DEPTH))
@@ -131,6 +85,9 @@ def _draw(records, r, x, y, cells, work, scratch, slots, slot):
     slots[slot + 9] = total(folded(q_vv))
 
 
+_draw = _draw_at_once if WIDE else draw_in_passes
+
+
 @kernel(parallel=True)
 def composite_backward(
     records, tile_start, list_gaussian, list_slot, list_cells, tiles_x, width, height, color, depth,
@@ -161,13 +118,13 @@ def composite_backward(
     ticket[0] = 0
     for worker in prange(len(work)):
         mine = work[worker]
-        scratch = np.zeros(ROOM, np.float32)
+        scratch = np.zeros(SCRATCH, np.float32)
         image, by_image = (color, depth, alpha), (by_color, by_depth, by_alpha)
         tile = fetch_add(ticket, 0, 1)
         while tile < tiles:
             left, top = tile % tiles_x * s.TILE_WIDTH, tile // tiles_x * s.TILE_HEIGHT
             start, end = tile_start[tile], tile_start[tile + 1]
-            _prepare(image, by_image, left, top, width, height, mine)
+            prepare(image, by_image, left, top, width, height, mine)
             for n in range(start, end):
                 ahead = min(n + AHEAD, end - 1)
                 prefetch(records, s.SIZE * item(list_gaussian, ahead))

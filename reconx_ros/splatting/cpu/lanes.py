@@ -10,10 +10,24 @@ depend on the instruction set beyond fused multiply-add, which is spelt out.
 
 import operator
 
-from llvmlite import ir
-from numba import types
+from llvmlite import binding, ir
+from numba import config, types
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
+
+
+def _has_wide_registers() -> bool:
+    """Tell whether numba compiles for a processor with registers of sixteen floats (AVX-512)."""
+    features = config.CPU_FEATURES
+    if features is None:
+        features = "" if config.CPU_NAME else binding.get_host_cpu_features().flatten()
+    return "+avx512f" in features.split(",")
+
+
+WIDE: bool = _has_wide_registers()
+"""Whether a vector of sixteen is one register, of 32, rather than two of 16.
+
+Fixed before kernels are compiled: numba keeps their machine code apart by processor and features."""
 
 LANES = 8
 FLOAT = ir.FloatType()

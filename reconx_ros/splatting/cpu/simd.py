@@ -186,6 +186,24 @@ def folded(context, x):
     return floats(floats16), generate
 
 
+def _part(start):
+    """Return code for eight of sixteen lanes."""
+    lanes = constants(range(start, start + LANES))
+    return lambda c, builder, sig, args: builder.shuffle_vector(args[0], args[0], lanes)
+
+
+@intrinsic
+def lower(context, x):
+    """Return the first eight of sixteen lanes."""
+    return floats(floats16), _part(0)
+
+
+@intrinsic
+def upper(context, x):
+    """Return the last eight of sixteen lanes."""
+    return floats(floats16), _part(LANES)
+
+
 @intrinsic
 def scale_by_power(context, x, exponent):
     """Return x 2^exponent, for whole exponents that keep the result a normal number."""
