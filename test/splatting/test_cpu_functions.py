@@ -3,6 +3,7 @@
 import math
 import platform
 import re
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -137,15 +138,16 @@ def test_harmonics_and_their_slopes_are_the_reference(degree: int) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 3000), st.integers(0, 2**32 - 1), st.sampled_from([1e-3, 1.0, 1e30]))
-def test_depths_are_sorted_stably(count: int, seed: int, largest: float) -> None:
+@given(st.integers(0, 3000), st.integers(0, 2**32 - 1), st.sampled_from([1e-3, 1.0, 1e30]), st.booleans())
+def test_depths_are_sorted_stably(count: int, seed: int, largest: float, alone: bool) -> None:
     rng = np.random.default_rng(seed)
     depths = (rng.random(count) * largest).astype(np.float32)
     depths[rng.random(count) < 0.2] = -1
     depths[rng.random(count) < 0.2] = largest / 2
     work = [np.zeros(count, np.int32) for _ in range(4)]
     visible, bins = np.zeros(count, np.bool_), np.zeros((3, sort.BINS), np.int32)
-    order = sort.depth_order(depths.view(np.int32), work, bins, visible)
+    with mock.patch.object(sort, "ALONE", sort.ALONE if alone else -1):
+        order = sort.depth_order(depths.view(np.int32), work, bins, visible)
     np.testing.assert_array_equal(visible, depths >= 0)
     rows = np.flatnonzero(depths >= 0)
     np.testing.assert_array_equal(order, rows[np.argsort(depths[rows], kind="stable")])

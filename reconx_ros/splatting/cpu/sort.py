@@ -2,6 +2,7 @@
 
 Each digit is one stable counting sort: chunks of the sequence are counted and dealt out by different
 threads, and the chunks of a digit follow each other. The first digit leaves out what is out of sight.
+Few Gaussians one thread sorts alone: to wake the others takes longer.
 """
 
 from numba import njit, prange
@@ -14,6 +15,9 @@ DIGIT = 11
 
 BINS = 1 << DIGIT
 
+ALONE = 1 << 15
+"""Up to as many Gaussians are sorted by one thread."""
+
 
 def depth_order(depth_bits, work, bins, visible):
     """Sort by depth, stably; return the visible Gaussians front to back (in one of the arrays of ``work``).
@@ -25,6 +29,9 @@ def depth_order(depth_bits, work, bins, visible):
         visible: [N] bool, receives which Gaussians are visible.
     """
     order, keys, spare_order, spare_keys = work
+    if len(depth_bits) <= ALONE:
+        count, moves = sort_alone(depth_bits, bins[:1], *work, visible)
+        return (spare_order if moves % 2 else order)[:count]
     count = first_digit(depth_bits, bins, order, keys, visible)
     for shift in (DIGIT, 2 * DIGIT):
         if next_digit(order, keys, count, shift, bins, spare_order, spare_keys):
@@ -86,3 +93,19 @@ def next_digit(order, keys, count, shift, bins, new_order, new_keys):
             at[digit] = to + 1
             new_order[to], new_keys[to] = order[n], keys[n]
     return True
+
+
+_first_digit, _next_digit = njit(**INLINED)(first_digit.py_func), njit(**INLINED)(next_digit.py_func)
+"""The same without threads."""
+
+
+@kernel()
+def sort_alone(depth_bits, bins, order, keys, spare_order, spare_keys, visible):
+    """Sort in one thread; return how many are visible and how often they moved to the spare arrays."""
+    count, moves = _first_digit(depth_bits, bins, order, keys, visible), 0
+    for shift in (DIGIT, 2 * DIGIT):
+        if _next_digit(order, keys, count, shift, bins, spare_order, spare_keys):
+            order, spare_order = spare_order, order
+            keys, spare_keys = spare_keys, keys
+            moves += 1
+    return count, moves
