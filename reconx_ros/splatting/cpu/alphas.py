@@ -43,8 +43,8 @@ def unclipped_alpha(u, v, peak):
 def write_alphas(records, r, x, y, cells, scratch):
     """Write the unclipped alphas in ``cells``, one cell after the other, of the record at r.
 
-    In two passes, for a processor looks ahead only some two hundred instructions: one cell's exponents
-    and powers, which wait for each other, would hold up the next cell's.
+    In two passes: an exponent and its power wait for each other, and a processor looks ahead only some
+    two hundred instructions for something else to do.
 
     Args:
         records: see ``splats``.

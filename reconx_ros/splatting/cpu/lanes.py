@@ -4,8 +4,9 @@ numba leaves vectorisation to LLVM's guesses, which fail on loops that carry sta
 Gaussian. Here a kernel says what it means: ``floats`` is an LLVM vector of eight floats, ``mask`` one
 of eight booleans, ``floats16`` and ``mask16`` have sixteen, and ``+ - * /``, comparisons and the
 functions of ``simd`` work on them (a float32 beside a vector counts for all lanes). AVX2 and AVX-512 run
-them as single instructions; other processors get what LLVM makes of them. No fast-math: results do not
-depend on the instruction set beyond fused multiply-add, which is spelt out.
+them as single instructions, AVX2 those of sixteen as two; other processors get what LLVM makes of
+them. No fast-math: results do not depend on the instruction set beyond fused multiply-add, which is
+spelt out, and the order of sums (``WIDE``).
 """
 
 import operator
