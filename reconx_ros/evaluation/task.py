@@ -10,6 +10,7 @@ import numpy as np
 
 from reconx_ros.camera import Camera
 from reconx_ros.config import Drawing, ReconxConfig, changed
+from reconx_ros.evaluation.calibration import SHOWN
 from reconx_ros.evaluation.hold_out import parse_hold_out, parse_inputs
 from reconx_ros.evaluation.metrics import Image, Mask
 from reconx_ros.evaluation.score import Score, score
@@ -20,9 +21,6 @@ from reconx_ros.keyframes.reduce import reduce
 from reconx_ros.mapping.reconstruction import Reconstruction
 from reconx_ros.progress import Progress
 from reconx_ros.splatting.rasterize import render_view
-
-SHOWN = 0.5
-"""Alpha from which a pixel shows the map."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from reconx_ros.errors import MapError
+from reconx_ros.evaluation.calibration import SHOWN
 from reconx_ros.evaluation.coverage import covered_pixels
 from reconx_ros.evaluation.score import Score, mean_score, score
 from reconx_ros.keyframes.keyframe import Keyframe
@@ -58,7 +59,7 @@ def score_unseen(
         truth = view.image.astype(np.float32) / np.float32(255)
         image, _, alpha = render_view(gaussians, view.camera)
         image = appearance.develop(image, alpha, view.camera)
-        covered = covered_pixels(view, inputs, alpha > 0.5, metric=True)
+        covered = covered_pixels(view, inputs, alpha > SHOWN, metric=True)
         one, error = score(image, truth, covered)
         scores.append(one)
         pictures.add(view.name, truth, {"ours": image}, error, covered)

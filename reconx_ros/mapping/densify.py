@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 from reconx_ros.errors import MapError
 from reconx_ros.geometry.protocol import OBSERVED, PointCloud
 from reconx_ros.splatting.gaussians import GaussianMap
+from reconx_ros.splatting.initialise import SH_C0
 
 Floats = NDArray[np.float64]
 
@@ -15,9 +16,6 @@ EXTENT = 1.5
 
 LEAST_OPACITY = 0.5
 """Gaussians that are more transparent show no surface."""
-
-SH_TO_COLOUR = 0.28209479177387814
-"""The constant spherical harmonic."""
 
 MOST_CONFIDENT = 1.0 - 1e-6
 CHUNK = 2_000_000
@@ -62,7 +60,7 @@ def densified(
         source, normals = np.concatenate([source, part[owner]]), np.concatenate([normals, normal[owner]])
         first = _first_in_cube(points, spacing)
         points, source, normals = points[first], source[first], normals[first]
-    colours = np.clip(gaussians.sh[source, 0] * SH_TO_COLOUR + 0.5, 0, 1)
+    colours = np.clip(gaussians.sh[source, 0] * SH_C0 + 0.5, 0, 1)
     confidence = np.clip(gaussians.confidence[source].astype(np.float64), 0, MOST_CONFIDENT)
     return PointCloud(
         points.astype(np.float32),
