@@ -51,7 +51,7 @@ def floor(count: int, config: ReconxConfig) -> Reconstruction:
     cloud = PointCloud(
         points,
         np.full((count, 3), 128, np.uint8),
-        np.tile(np.float32([0, 0, 1]), (count, 1)),
+        np.tile(np.array([0, 0, 1], np.float32), (count, 1)),
         np.full(count, 9, np.float32),
         np.full(count, OBSERVED, np.uint8),
         np.ones(count, np.int32),
@@ -69,20 +69,20 @@ def measure(count: int, keyframes: list[Keyframe], config: ReconxConfig) -> dict
     """Return the milliseconds of a keyframe on a map of ``count`` Gaussians."""
     mapper = IncrementalMapper(config)
     mapper.load(floor(count, config))
-    rows, before = [], dict[str, float]()
+    rows, before, after = [], dict[str, float](), 0
     for keyframe in keyframes:
         began, busy = time.perf_counter(), time.process_time()
         mapper.add(keyframe)
         row = {"all": time.perf_counter() - began, "cores": time.process_time() - busy}
         snapshot = mapper.snapshot(whole=False)
         assert snapshot is not None
-        now = snapshot.report["seconds"]
+        now, after = snapshot.report["seconds"], len(snapshot.gaussians)
         rows.append(row | {stage: now[stage] - before.get(stage, 0.0) for stage in now})
         before = now
     stages = {stage: [row[stage] for row in rows[WARM:]] for stage in rows[-1]}
     return {
         "gaussians_before": count,
-        "gaussians_after": len(snapshot.gaussians),
+        "gaussians_after": after,
         "milliseconds": {stage: round(1e3 * float(np.median(each)), 1) for stage, each in stages.items()},
         "worst": round(1e3 * max(stages["all"]), 1),
     }

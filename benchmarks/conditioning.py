@@ -15,6 +15,8 @@ import json
 import statistics
 import time
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -26,7 +28,10 @@ from reconx_ros.structure.sampling import sample, sample_batched
 from reconx_ros.structure.zbuffer import draw, draw_batched
 
 FRAMES = 8
-STAGES = {"compiled": (draw, close, sample), "torch": (draw_batched, close_batched, sample_batched)}
+STAGES: dict[str, dict[str, Any]] = {
+    "compiled": {"draw": draw, "close": close, "sample": sample},
+    "torch": {"draw": draw_batched, "close": close_batched, "sample": sample_batched},
+}
 OPTIONS = {
     "plain": {"overscan": 0.0, "guess": False},
     "overscan": {"overscan": 0.25, "guess": False},
@@ -85,9 +90,9 @@ def main() -> None:
     for stages, functions in STAGES.items():
         if arguments.device == "cuda" and stages == "compiled":
             continue
-        warping.draw, warping.close, warping.sample = functions
         for name, options in OPTIONS.items():
-            times = measure(given, (height, width), arguments.repeats, **options)
+            with patch.multiple(warping, **functions):
+                times = measure(given, (height, width), arguments.repeats, **options)
             median, least = statistics.median(times), min(times)
             rate = f"{median:7.1f} ms, {1000 / median:6.1f} renders/s (least {least:.1f} ms)"
             print(f"{stages:9} {name:16} {rate}")

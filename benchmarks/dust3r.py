@@ -17,6 +17,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,10 +44,10 @@ def measure(model: Dust3r, width: int, height: int, repeats: int) -> Times:
     images = torch.rand(2, 1, 3, height, width) * 2 - 1
     times: Times = {}
     for _ in range(repeats + 1):
-        views = [timed(times, "encode one image", lambda i=image: model.encode(i)) for image in images]
-        tokens = timed(times, "decode a pair", lambda views=views: model.decode(views[0], views[1]))
+        views = [timed(times, "encode one image", partial(model.encode, image)) for image in images]
+        tokens = timed(times, "decode a pair", partial(model.decode, *views))
         grids = (views[0].grid, views[1].grid)
-        timed(times, "heads of a pair", lambda t=tokens, g=grids: model.regress(t, g))
+        timed(times, "heads of a pair", partial(model.regress, tokens, grids))
     return {name: values[len(values) // (repeats + 1) :] for name, values in times.items()}
 
 

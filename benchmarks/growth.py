@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from scenes import box
 
+from reconx_ros.camera import Camera
 from reconx_ros.machine import processor_name
 from reconx_ros.splatting.adam import GaussianAdam, Rates
 from reconx_ros.splatting.cpu.step import Frame
@@ -62,7 +63,7 @@ def measure(count: int, width: int, height: int, repeats: int) -> Point:
 
 def _step(
     parameters: GaussianParameters,
-    camera: object,
+    camera: Camera,
     target: torch.Tensor,
     adam: GaussianAdam | None = None,
 ) -> None:

@@ -26,9 +26,10 @@ from reconx_ros.machine import processor_name
 from reconx_ros.mapping.incremental import IncrementalMapper
 from reconx_ros.ros.deltas import DeltaMaker, RowMirror
 from reconx_ros.ros.half_rows import half_size
+from reconx_ros.ros.latest_map import COARSE, LatestMap
 from reconx_ros.ros.replies import MapReplies
 from reconx_ros.ros.rows import gaussians_from_rows
-from reconx_ros.ros.worker_node import COARSE, TURN_S, LatestMap
+from reconx_ros.ros.worker_node import TURN_S
 from reconx_ros.simulation.simulate import simulate
 from reconx_ros.sources.config import SourceConfig
 from reconx_ros.sources.open import open_source

@@ -120,15 +120,15 @@ def _shot(
     at: int, running: Sequence[Recorder], turn: int, truth: Reference, others: Sequence[Reference]
 ) -> dict[str, Any]:
     kept: dict[str, Any] = {}
-    for each in running:
-        frame = each.frames[turn]
-        assert frame is not None
+    frames = [frame for each in running if (frame := each.frames[turn]) is not None]
+    for each, frame in zip(running, frames, strict=True):  # of a keyframe that one filmed all did
         kept |= {
             f"{at} {each.name} {name}": getattr(frame, name) for name in ("image", "confidence", "depth")
         }
-    photo = truth.resized(frame.camera.height, frame.camera.width).image
+    last = frames[-1]
+    photo = truth.resized(last.camera.height, last.camera.width).image
     behind = np.mean([each.image.mean(axis=(0, 1)) for each in others], axis=0) / 255
-    return {**kept, f"{at} seen": frame.seen, f"{at} photo": photo, f"{at} behind": behind}
+    return {**kept, f"{at} seen": last.seen, f"{at} photo": photo, f"{at} behind": behind}
 
 
 def compared(case: Case, output: Path) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _figures(task: Task, result: Reconstruction, covered: list[Mask]) -> list[Fi
 
 
 def _means(rows: Sequence[Figures]) -> dict[str, float | None]:
-    values = {name: [row[name] for row in rows if row[name] is not None] for name in COMPARED}
+    values = {name: [value for row in rows if (value := row[name]) is not None] for name in COMPARED}
     return {name: float(np.mean(each)) if each else None for name, each in values.items()}
 
 

@@ -9,10 +9,10 @@ from reconx_ros.simulation.simulate import simulate
 
 WIDTH = 160
 ROOM_FRAMES, ROOM_HOLD_OUT = 32, "every:4"
-ROOMS = {901: (4,), 903: (4,), 909: (4,), 910: (2, 4), 911: (4,)}
+ROOMS: dict[int, tuple[int, ...]] = {901: (4,), 903: (4,), 909: (4,), 910: (2, 4), 911: (4,)}
 """Two that lost where no input saw (part ``downstream`` of ``synthesis.py``), and three never looked at."""
 
-RECORDINGS = {
+RECORDINGS: dict[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
     "fern": (("every:8", (2, 3, 4)),),
     "fox": (("every:8", (3, 4, 5, 6)), ("every:8+4", (3, 4, 5))),
     "redkitchen_bag": (("every:8", (2, 3, 4, 6)), ("every:8+4", (2,))),
@@ -59,8 +59,14 @@ def cases(arguments: argparse.Namespace) -> Iterator[Case]:
         if wanted and case.name not in wanted:
             continue
         if not case.source.exists():
-            size = {"width": WIDTH, "height": 3 * WIDTH // 4}
-            simulate(case.source, seed=int(case.source.name), frames=ROOM_FRAMES, noise=True, **size)
+            simulate(
+                case.source,
+                seed=int(case.source.name),
+                frames=ROOM_FRAMES,
+                noise=True,
+                width=WIDTH,
+                height=3 * WIDTH // 4,
+            )
         yield case
 
 

@@ -35,7 +35,7 @@ def figures(file: Path, films: str) -> dict[str, float | None]:
 
 def _shot(kept: dict[str, NDArray[Any]], at: int, films: str) -> Shot:
     """Return the differences of both, the film's confidence, the map's alpha, and holes."""
-    image = kept[f"{at} {films} image"].astype(np.float32) / 255
+    image = kept[f"{at} {films} image"].astype(np.float32) / np.float32(255)
     size = (image.shape[1], image.shape[0])
     photo, color, alpha, seen = (
         cv2.resize(kept[f"{at} {name}"].astype(np.float32), size)
@@ -147,4 +147,5 @@ def _fitted(cases: Sequence[Case], rule: str, without: str) -> float:
     def gained(least: float) -> float:
         return float(_outcome(others, dict.fromkeys(scenes, least), rule)["gain"])
 
-    return max(tried, key=lambda least: (round(gained(least), 9), -abs(least)))
+    best: float = max(tried, key=lambda least: (round(gained(least), 9), -abs(least)))
+    return best

@@ -23,12 +23,14 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numba
 import numpy as np
 import torch
 from arithmetic import FLOPS, evaluations, peak_gflops
+from numpy.typing import NDArray
 from scenes import box, from_folder
 
 from reconx_ros.camera import Camera
@@ -76,18 +78,19 @@ def steps(gaussians: GaussianMap, camera: Camera, repeats: int) -> tuple[Times, 
 
     def through(parameters: GaussianParameters, adam: GaussianAdam) -> None:
         rendered = rasterize(parameters, camera, backend="cpu")
-        (rendered.color - target).square().mean().backward()
+        torch.autograd.backward((rendered.color - target).square().mean())
         adam.step(parameters, rendered.visible, RATES)
 
-    faults = {}
-    for name, step in (("step", around), ("step_autograd", through)):
+    ways: tuple[tuple[str, Callable[[GaussianParameters, GaussianAdam], None]], ...]
+    ways, faults = (("step", around), ("step_autograd", through)), dict[str, float]()
+    for name, step in ways:
         parameters = GaussianParameters.from_map(gaussians, requires_grad=True)
         adam = GaussianAdam(parameters)
         for _ in range(WARM_UP):
             step(parameters, adam)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         for _ in range(repeats):
-            timed(times, name, lambda step=step, p=parameters, a=adam: step(p, a))
+            timed(times, name, partial(step, parameters, adam))
         faults[f"{name}_faults"] = (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / repeats
     return times, faults
 
@@ -101,16 +104,22 @@ def training_target(camera: Camera) -> Target:
     return Target(torch.from_numpy(image), torch.from_numpy(weight), depth, work)
 
 
+def shares(output: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a gradient for ``output`` as that of a mean: each element's part of it."""
+    drawn = np.random.default_rng(0).random(output.shape, np.float32)
+    return drawn / np.float32(output.size)
+
+
 def stages(gaussians: GaussianMap, camera: Camera, repeats: int) -> tuple[Times, dict[str, float]]:
     """Time the stages of a step on their own; return also what they evaluate."""
     parameters = GaussianParameters.from_map(gaussians)
     frame, adam, target = Frame(parameters, camera), GaussianAdam(parameters), training_target(camera)
     state, visible = frame._pass, frame.visible.numpy()
-    leaves = [t.detach().clone().requires_grad_() for t in (frame.color, frame.depth, frame.alpha)]
-    image = tuple(leaf.detach().numpy() for leaf in leaves)
-    upstream = tuple(
-        np.random.default_rng(0).random(output.shape, np.float32) / output.size for output in image
+    color, depth, alpha = (
+        t.detach().clone().requires_grad_() for t in (frame.color, frame.depth, frame.alpha)
     )
+    image = color.detach().numpy(), depth.detach().numpy(), alpha.detach().numpy()
+    upstream = shares(image[0]), shares(image[1]), shares(image[2])
     gradients = [np.empty_like(flat) for flat in state.inputs]
     for tensor, gradient in zip(parameters.tensors(), gradients, strict=True):
         tensor.grad = torch.from_numpy(gradient).view(tensor.shape)
@@ -129,7 +138,7 @@ def stages(gaussians: GaussianMap, camera: Camera, repeats: int) -> tuple[Times,
         "sort": lambda: passes.sort_by_depth(state, visible),
         "lists": lambda: passes.fill_lists(state, order),
         "composite": lambda: passes.draw(state, image),
-        "loss": lambda: view_loss(*leaves, target, WEIGHTS).backward(),
+        "loss": lambda: torch.autograd.backward(view_loss(color, depth, alpha, target, WEIGHTS)),
         "composite_backward": lambda: passes.draw_backward(state, image, upstream),
         "project_backward": lambda: passes.project_all_backward(state, slots, gradients),
         "adam": adam_step,

@@ -70,7 +70,8 @@ def kill_worker(scene: "Scene") -> float:
 
     def back() -> bool:
         last = scene.last
-        return last.worker_restarts == 1 and last.worker == "idle" and last.keyframes == before
+        rests = last.worker_restarts == 1 and last.worker == "idle"
+        return bool(rests and last.keyframes == before)
 
     return seconds(lambda: scene.until(back, 120))
 

@@ -19,18 +19,18 @@ def box(count: int, width: int, height: int) -> tuple[GaussianMap, Camera]:
     field of view 90 degrees.
     """
     rng = np.random.default_rng(0)
-    arrays = (
-        rng.uniform([-8, -6, 7], [8, 6, 9], (count, 3)),
-        np.log(rng.uniform(0.02, 0.08, (count, 3))),
-        rng.normal(size=(count, 4)),
-        np.full(count, np.log(0.73 / 0.27)),
-        (rng.uniform(size=(count, 1, 3)) - 0.5) / SH_C0,
-        np.ones(count),
+    gaussians = GaussianMap(
+        rng.uniform([-8, -6, 7], [8, 6, 9], (count, 3)).astype(np.float32),
+        np.log(rng.uniform(0.02, 0.08, (count, 3))).astype(np.float32),
+        rng.normal(size=(count, 4)).astype(np.float32),
+        np.full(count, np.log(0.73 / 0.27), np.float32),
+        ((rng.uniform(size=(count, 1, 3)) - 0.5) / SH_C0).astype(np.float32),
+        np.ones(count, np.float32),
+        np.zeros(count, np.uint8),
     )
-    single = [array.astype(np.float32) for array in arrays]
     focal = width / 2
     intrinsics = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
-    return GaussianMap(*single, np.zeros(count, np.uint8)), Camera(intrinsics, np.eye(4), width, height)
+    return gaussians, Camera(intrinsics, np.eye(4), width, height)
 
 
 def from_folder(folder: Path) -> tuple[GaussianMap, Camera]:

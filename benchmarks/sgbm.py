@@ -48,7 +48,7 @@ def _match(
     width = left.shape[1]
     low = min(int(least), width // 2)
     count = max(16, min(int(np.ceil((most - low) / 16)) * 16, (width - low - 8) // 16 * 16))
-    matcher = cv2.StereoSGBM_create(
+    matcher = cv2.StereoSGBM.create(
         low, count, WINDOW, 8 * WINDOW**2, 32 * WINDOW**2, 1, 31, 10, 100, 2, cv2.STEREO_SGBM_MODE_HH
     )
     disparity = matcher.compute(left, right).astype(np.float32) / 16

@@ -79,7 +79,7 @@ def corrupted(keyframes: Sequence[Keyframe]) -> list[Keyframe]:
         height, width = image.shape[0] // 4, image.shape[1] // 4
         for _ in range(3):
             row, column, y, x = rng.integers(0, 3 * np.array([height, width, height, width]))
-            other = keyframes[rng.integers(len(made))].image
+            other = keyframes[int(rng.integers(len(made)))].image
             image[row : row + height, column : column + width] = other[y : y + height, x : x + width]
         made[number] = replace(made[number], image=image)
     return made

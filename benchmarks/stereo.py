@@ -59,6 +59,18 @@ def depth_of(points: NDArray[np.float32], keyframe: Keyframe) -> Floats:
     return np.asarray(points @ pose[2, :3] + pose[2, 3])
 
 
+def measured(view: Keyframe) -> NDArray[np.float32]:
+    """Return the depth that its camera measured, [H, W] metres, which all figures are against."""
+    assert view.depth is not None, "the recording has no depth to compare with"
+    return view.depth
+
+
+def depth_view(keyframe: Keyframe, view: Keyframe) -> MeasuredView:
+    """Return the measured depth of ``view``, taken as exact, seen by the camera of ``keyframe``."""
+    depth = measured(view)
+    return MeasuredView.of(keyframe.camera, depth, np.zeros_like(depth))
+
+
 def figures(error: Floats, pixels: int) -> Row:
     """Lay out the relative errors of the points found among ``pixels`` with truth."""
     if not len(error):
@@ -76,9 +88,10 @@ def matched(truth: list[Keyframe], config: PlaneSweepConfig) -> tuple[GeometryEs
     estimate = PlaneSweepGeometry(config).estimate(truth, Silent())
     samples, pixels = [], 0
     for view, keyframe, pointmap in zip(truth, estimate.keyframes, estimate.pointmaps, strict=True):
-        known = np.isfinite(view.depth)
+        depth = measured(view)
+        known = np.isfinite(depth)
         pixels += int(known.sum())
-        error = np.abs(depth_of(pointmap.points, keyframe) / view.depth - 1)
+        error = np.abs(depth_of(pointmap.points, keyframe) / depth - 1)
         both = known & pointmap.known
         samples.append(np.stack([error[both], pointmap.confidence[both]], axis=-1))
     return estimate, np.concatenate(samples), pixels
@@ -118,7 +131,7 @@ def sgbm_errors(truth: list[Keyframe]) -> Floats:
         ]
         if depths:
             best = max(depths, key=lambda depth: int(np.isfinite(depth).sum()))
-            error = np.abs(best / truth[i].depth - 1)
+            error = np.abs(best / measured(truth[i]) - 1)
             errors.append(error[np.isfinite(error)])
     return np.concatenate(errors)
 
@@ -141,8 +154,7 @@ def fused(estimate: GeometryEstimate, truth: list[Keyframe]) -> Floats:
     cloud = fuse(estimate, FusionConfig())
     exact, counts = np.zeros(len(cloud), np.float32), np.zeros((4, len(cloud)), int)
     for keyframe, view in zip(estimate.keyframes, truth, strict=True):
-        measured = MeasuredView.of(keyframe.camera, view.depth, np.zeros_like(view.depth))
-        verdict = judge(cloud.points, exact, measured, RIGHT)
+        verdict = judge(cloud.points, exact, depth_view(keyframe, view), RIGHT)
         for kind in (AGREES, CONTRADICTS, HIDDEN):
             counts[kind] += verdict == kind
     wrong = counts[AGREES] <= counts[CONTRADICTS]
@@ -154,8 +166,8 @@ def seen_through(fusion: CloudFusion, estimate: GeometryEstimate, truth: list[Ke
     points = fusion.cloud().points
     wrong = np.zeros(len(points), bool)
     for keyframe, view in zip(estimate.keyframes, truth, strict=True):
-        measured = MeasuredView.of(keyframe.camera, view.depth, np.zeros_like(view.depth))
-        wrong |= judge(points, np.zeros(len(points), np.float32), measured, BEFORE) == CONTRADICTS
+        verdict = judge(points, np.zeros(len(points), np.float32), depth_view(keyframe, view), BEFORE)
+        wrong |= verdict == CONTRADICTS
     return {"points": len(points), "share": round(float(wrong.mean()), 4)}
 
 
@@ -201,7 +213,7 @@ def plot(rows: dict[str, Row], file: Path) -> None:
 def fit(frames: list[Keyframe]) -> dict[str, float]:
     """Return the weights of c: logistic regression, each selection of frames counting the same."""
     names = [name for name in WEIGHTS if name != "prior"]
-    rows, right, weight = [], [], []
+    rows, right, weight = list[Floats](), list[NDArray[np.bool_]](), list[Floats]()
     for count, width in FITTED:
         truth = select_evenly(frames, count, width)
         room = PlaneSweepGeometry(PlaneSweepConfig())
@@ -215,7 +227,7 @@ def fit(frames: list[Keyframe]) -> dict[str, float]:
             around = room._survey.around(index).neighbours
             maps = (room._known.get(view_key(views[other])) for other in around)
             features = gather(own, [m for m in maps if m is not None]).features
-            error = np.abs(own.depth / truth[index].depth - 1)
+            error = np.abs(own.depth / measured(truth[index]) - 1)
             known = np.isfinite(error)
             known &= (features["agrees"] > 0) & (features["margin"] >= LEAST_MARGIN)
             seen = [features[name][known] for name in names]
@@ -317,10 +329,7 @@ def main() -> None:
     if arguments.growth:
         result: Row = {"growth": growth(arguments.bag)}
     else:
-        asked = [
-            tuple(map(int, pair.split("x"))) for pair in (arguments.selections or "").split(",") if pair
-        ]
-        result = accuracy(frames, asked or MEASURED, arguments.plot)
+        result = accuracy(frames, asked(arguments.selections) or MEASURED, arguments.plot)
     if arguments.json:
         held = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
         if arguments.scene:

@@ -25,7 +25,7 @@ from stereo import Row, figures, matched, sgbm_errors
 
 from reconx_ros.geometry.config import PlaneSweepConfig
 from reconx_ros.geometry.stereo import depth_map
-from reconx_ros.geometry.stereo.volume import LEVELS, UNSEEN
+from reconx_ros.geometry.stereo.volume import LEVELS, UNSEEN, cost_volume
 from reconx_ros.keyframes.select import select_evenly
 from reconx_ros.sources.config import SourceConfig
 from reconx_ros.sources.open import open_source
@@ -107,10 +107,9 @@ def main() -> None:
     with open_source(arguments.bag, SourceConfig()) as source:
         truth = select_evenly(source.frames(), COUNT, WIDTH)
     rows: dict[str, Row] = {}
-    ours = depth_map.cost_volume
     for name, (config, scale) in VARIANTS.items():
         everything = config.model_copy(update={"least_probability": 0.0, "device": "cpu"})
-        way = partial(census_volume, scale=scale) if scale else ours
+        way = partial(census_volume, scale=scale) if scale else cost_volume
         with patch.object(depth_map, "cost_volume", way):
             _, samples, pixels = matched(truth, everything)
         samples = samples[samples[:, 1] > 1]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from conditioning import FRAMES, OPTIONS, scene
@@ -86,12 +87,12 @@ def filming(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
                 weights=arguments.weights, width=WIDTH, steps=steps, bf16=precision == "bf16"
             )
             synthesizer = SmallSynthesizer.load(config, "cpu")
-            times = timed(lambda who=synthesizer: who.generate(references, cloud, path, Silent()))
+            times = timed(partial(synthesizer.generate, references, cloud, path, Silent()))
             found[f"{precision}, {steps} steps"] = times
     return found
 
 
-def training(arguments: argparse.Namespace) -> dict[str, float]:
+def training(arguments: argparse.Namespace) -> dict[str, float | str]:
     """Return clips a second of single frames, as training begins; of observing them alone, too."""
     store, config = ClipStore(arguments.clips), TrainingConfig(batch=BATCH, structure=True)
     run = begin(config, "cpu")

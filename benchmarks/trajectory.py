@@ -106,8 +106,8 @@ def measure(case: Case, truth: Truth, config: PlanConfig, frames: int) -> tuple[
             chosen = points[unseen & (away <= NEAR)]
             cells |= set(map(tuple, np.floor(chosen / CELL).astype(int).tolist()))
             hoped, right, pixels = (
-                hoped + np.count_nonzero((hopes > 0) & there),
-                right + np.count_nonzero((hopes > 0) & unseen),
+                hoped + int(np.count_nonzero((hopes > 0) & there)),
+                right + int(np.count_nonzero((hopes > 0) & unseen)),
                 pixels + hopes.size,
             )
     inside = 0
@@ -180,7 +180,7 @@ def draw(case: Case, plans: dict[str, Trajectory], file: Path) -> None:
     colors = case.cloud.colors[:: max(1, len(case.cloud) // 40_000)] / 255
     for number, (name, trajectory) in enumerate(plans.items()):
         axes = figure.add_subplot(1, len(plans), number + 1)
-        axes.scatter(*cloud.T, s=0.6, c=colors, linewidths=0)
+        axes.scatter(cloud[:, 0], cloud[:, 1], s=0.6, c=colors, linewidths=0)
         for keyframe in case.keyframes:
             _frustum(axes, keyframe.camera, across, "tab:blue", 0.6)
         for at, clip in enumerate(trajectory.clips):

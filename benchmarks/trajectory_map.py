@@ -25,7 +25,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -47,7 +47,7 @@ from reconx_ros.progress import Silent
 from reconx_ros.simulation.viewpoints import between, beyond
 from reconx_ros.sources.config import SourceConfig
 from reconx_ros.splatting.rasterize import render_view
-from reconx_ros.structure.config import PlanConfig
+from reconx_ros.structure.config import Plan, PlanConfig
 
 Mask = NDArray[np.bool_]
 Row = dict[str, Any]
@@ -69,7 +69,8 @@ def simulated_views(case: Case) -> list[HeldOut]:
     """Return views between and beyond the keyframes of a simulated case."""
     random, truth = np.random.default_rng(7), Truth(case)
     poses = np.stack([keyframe.camera.world_from_camera for keyframe in case.keyframes])
-    far = float(np.median([np.nanmedian(keyframe.depth) for keyframe in case.keyframes]))
+    depths = [keyframe.depth for keyframe in case.keyframes if keyframe.depth is not None]  # all have
+    far = float(np.median([np.nanmedian(depth) for depth in depths]))
     made: list[HeldOut] = []
     while len(made) < BETWEEN + BEYOND:
         pair = poses[np.sort(random.choice(len(poses), 2, replace=len(poses) < 2))]
@@ -104,7 +105,7 @@ def recorded_views(
     for view in held:
         covered = covered_pixels(view, inputs, points.render(view.camera)[1], True)
         pixels = {"covered": covered, "holes": ~covered, "all": np.ones_like(covered)}
-        made.append(HeldOut(view.camera, view.image.astype(np.float32) / 255, pixels))
+        made.append(HeldOut(view.camera, view.image.astype(np.float32) / np.float32(255), pixels))
     return made
 
 
@@ -151,9 +152,7 @@ def main() -> None:
     parser.add_argument("--plan", action="append")
     parser.add_argument("--full", action="store_true")
     arguments = parser.parse_args()
-    plans = arguments.plan or [
-        f"{name}: trajectory={name}" for name in PlanConfig.model_fields["trajectory"].annotation.__args__
-    ]
+    plans = arguments.plan or [f"{name}: trajectory={name}" for name in get_args(Plan)]
     rows: list[Row] = []
     for scene, keyframes, views in cases(arguments):
         for name, settings in wanted(arguments, dict(map(parsed, plans))).items():

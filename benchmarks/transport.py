@@ -52,8 +52,15 @@ def messages() -> dict[str, Any]:
     from reconx_ros.splatting.gaussians import GaussianMap
 
     rng = np.random.default_rng(0)
+    means, scales, rotations, opacities, sh = (
+        rng.normal(size=(COUNT, *shape)).astype(np.float32) for shape in ((3,), (3,), (4,), (), (16, 3))
+    )
     gaussians = GaussianMap(
-        *(rng.normal(size=(COUNT, *shape)).astype(np.float32) for shape in ((3,), (3,), (4,), (), (16, 3))),
+        means,
+        scales,
+        rotations,
+        opacities,
+        sh,
         rng.random(COUNT).astype(np.float32),
         np.zeros(COUNT, np.uint8),
     )

@@ -124,7 +124,7 @@ def mapped(folder: Path, output: Path) -> Row:
     for view in result.keyframes:
         image, _, alpha = render_view(result.gaussians, view.camera)
         picture = result.appearance.develop(image, alpha, view.camera)
-        scores.append(psnr(picture, view.image.astype(np.float32) / 255))
+        scores.append(psnr(picture, view.image.astype(np.float32) / np.float32(255)))
     return {
         "views": len(result.keyframes),
         "geometry": result.report["geometry"],

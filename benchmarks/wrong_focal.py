@@ -62,9 +62,9 @@ def measure(truth: Sequence[Keyframe], metric: bool, factor: float) -> Row:
     depth = [(view.depth, depth_of(pointmap.points, keyframe)) for view, keyframe, pointmap in pairs]
     errors = [np.abs(ours / sensor - 1) for sensor, ours in depth if sensor is not None]
     if errors:
-        error = np.stack(errors)[(c >= 0.5) & np.isfinite(errors)]
-        row["wrong"] = round(float((error > RIGHT).mean()), 4) if len(error) else None
-        row["median"] = round(float(np.median(error)), 4) if len(error) else None
+        wrong = np.stack(errors)[(c >= 0.5) & np.isfinite(errors)]
+        row["wrong"] = round(float((wrong > RIGHT).mean()), 4) if len(wrong) else None
+        row["median"] = round(float(np.median(wrong)), 4) if len(wrong) else None
     return row
 
 

@@ -77,15 +77,15 @@ def scene(count: int, degree: int = 3) -> GaussianMap:
     sh = rng.normal(0, 0.03, (count, (degree + 1) ** 2, 3))
     waves = np.array([[5, 3, 0], [4, -6, 0], [-7, 5, 0]])
     sh[:, 0] = 1.2 * np.sin(means @ waves.T)
-    arrays = (
-        means,
-        np.log(spacing * rng.uniform(0.4, 1.2, (count, 3))),
-        rng.normal(size=(count, 4)),
-        rng.uniform(-1, 4, count),
-        sh,
-        np.full(count, 0.8),
+    return GaussianMap(
+        means.astype(np.float32),
+        np.log(spacing * rng.uniform(0.4, 1.2, (count, 3))).astype(np.float32),
+        rng.normal(size=(count, 4)).astype(np.float32),
+        rng.uniform(-1, 4, count).astype(np.float32),
+        sh.astype(np.float32),
+        np.full(count, 0.8, np.float32),
+        np.zeros(count, np.uint8),
     )
-    return GaussianMap(*(a.astype(np.float32) for a in arrays), np.zeros(count, np.uint8))
 
 
 def opaque(gaussians: GaussianMap) -> GaussianMap:
@@ -120,12 +120,14 @@ def agreement(
 ) -> Row:
     """Compare a backend with the CPU rasterizer: images and gradients of a sum over all of them."""
     drawn = []
-    for where, name in (("cpu", "cpu"), (device, backend)):
+    both: tuple[tuple[str, Backend], ...] = (("cpu", "cpu"), (device, backend))
+    for where, which in both:
         parameters = GaussianParameters.from_map(gaussians, where, requires_grad=True)
-        rendered = rasterize(parameters, view, backend=name)
+        rendered = rasterize(parameters, view, backend=which)
         shown = torch.where(rendered.alpha > 0.5, rendered.depth / rendered.alpha.clamp(min=0.5), 0)
         weight = torch.rand(view.height, view.width, generator=torch.Generator().manual_seed(0)).to(where)
-        ((rendered.color.sum(-1) + rendered.depth + rendered.alpha) * weight).sum().backward()
+        value = ((rendered.color.sum(-1) + rendered.depth + rendered.alpha) * weight).sum()
+        torch.autograd.backward(value)
         made = rendered.color, shown, rendered.alpha
         slopes = [torch.zeros_like(t) if t.grad is None else t.grad for t in parameters.tensors()]
         drawn.append(([i.detach().cpu() for i in made], [slope.cpu() for slope in slopes]))

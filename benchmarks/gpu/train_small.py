@@ -30,6 +30,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from reconx_ros.diffusion.training.config import TrainingConfig
 from reconx_ros.diffusion.training.loop import ENCODER, MODEL, train
@@ -120,7 +121,7 @@ def joined(folder: Path) -> int:
 
 def split(state: Path, output: Path) -> None:
     """Write a state as files of at most ``MOST_BYTES``."""
-    tensors, part, size, number = load_file(state), {}, 0, 0
+    tensors, part, size, number = load_file(state), dict[str, Tensor](), 0, 0
     with safe_open(state, "pt") as opened:
         told = opened.metadata()
     for name, value in sorted(tensors.items()):

@@ -34,6 +34,7 @@ from reconx_ros.diffusion.wan.conditions import Conditions
 from reconx_ros.diffusion.wan.config import WanConfig
 from reconx_ros.diffusion.wan.film import Film, NotFinite
 from reconx_ros.diffusion.wan.memory import weight_bytes
+from reconx_ros.diffusion.wan.structure_attention import StructureAttention
 from reconx_ros.diffusion.wan.structure_branch import StructureBranch
 from reconx_ros.diffusion.wan.studio import installed
 from reconx_ros.machine import processor_name, ran_out_of_memory
@@ -83,6 +84,7 @@ def random_film(tiny: bool, device: torch.device, steps: int) -> Film:
         if not any(part in name for part in FLOAT32):
             parameter.data = parameter.data.bfloat16()
     for attention in branch.attentions:
+        assert isinstance(attention, StructureAttention), "the branch holds nothing else"
         attention.gate.weight.fill_(0.5)
     installed(branch, transformer, torch.bfloat16, str(device))
     scheduler = UniPCMultistepScheduler(

@@ -16,7 +16,7 @@ def picture(seed: int = 0) -> np.ndarray:
     """[HEIGHT, WIDTH, 3] uint8 with texture that is sharp and smooth in places."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 255, (HEIGHT // 8, WIDTH // 8, 3), dtype=np.uint8)
-    return cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST))
 
 
 def depth_metres() -> np.ndarray:

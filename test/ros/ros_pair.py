@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import rclpy
@@ -73,7 +74,10 @@ class Pair:
             while self.kept == before:
                 self.camera.shoot(y, index)
                 assert time.monotonic() < deadline, self.robot.output
-                spin_until(self.node, lambda n=before: self.kept > n, 1)
+                spin_until(self.node, partial(self._keeps_more_than, before), 1)
+
+    def _keeps_more_than(self, count: int) -> bool:
+        return self.kept > count
 
     def mapped(self, count: int) -> None:
         """Wait until that many keyframes are in a map that has come here."""
