@@ -296,7 +296,7 @@ def accuracy(
         row, samples = compare(frames, count, width)
         rows.append(row)
         curves[f"{count} x {width}"] = reliability(samples)
-        print(json.dumps(row, indent=1), *curves[f"{count} x {width}"], sep="\n", flush=True)
+        print(json.dumps(row, indent=1), *curves[f"{count} x {width}"]["bins"], sep="\n", flush=True)
     if picture:
         plot(curves, picture)
     return {"depth": rows, "reliability": curves}
