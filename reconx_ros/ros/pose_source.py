@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from reconx_ros.ros.pose_covariance import known_covariance
 from reconx_ros.ros.tf2_transforms import live_transforms
 from reconx_ros.sources.frame_graph import Reason, TransformError
 from reconx_ros.sources.transform_messages import TransformMessages, stamp_ns
@@ -62,7 +63,7 @@ class PoseSource(Protocol):
         """Return base_from_camera [4, 4] at ``stamp``, ``None`` where it is not known."""
 
     def covariance(self, stamp: int) -> Array | None:
-        """Return the [6, 6] covariance of odometry about ``stamp``, ``None`` where nobody gives one."""
+        """Return that of odometry about ``stamp``, [6, 6] of the base; ``None`` where nobody gives one."""
 
     def clear(self) -> None:
         """Forget moving transforms (time jumped)."""
@@ -165,8 +166,8 @@ class LivePoses(TransformMessages):
         """Add a ``nav_msgs/Odometry`` and keep its covariance; return a line where it is not used."""
         if refused := super().add_odometry(message):
             return refused
-        values = np.asarray(message.pose.covariance, np.float64).reshape(6, 6)
-        if np.isfinite(values).all() and np.diag(values).any():  # all zeros: not filled in
+        values = known_covariance(message.pose.covariance)
+        if values is not None:
             with self._covariances_lock:
                 self._covariances.append((stamp_ns(message.header.stamp), values))
         return ""

@@ -32,6 +32,7 @@ from reconx_ros.ros.openings import (
     open_worker,
 )
 from reconx_ros.ros.parameters import Parameters
+from reconx_ros.ros.pose_covariance import of_camera
 from reconx_ros.ros.reception import Reception
 from reconx_ros.ros.requests import Requests
 from reconx_ros.ros.slam_path import SlamPath
@@ -213,8 +214,11 @@ class Session:
         odom = self.poses.odom_in_world(stamp)
         by_odom = None if odom is None else rigid_inverse(odom) @ pose
         by_base = self.poses.base_from_camera(camera_frame, stamp)
-        covered = replace(keyframe, pose_covariance=self.poses.covariance(stamp))
-        placed = self.corrections.note(covered, by_odom, by_base)
+        sure = self.poses.covariance(stamp)
+        if sure is not None:
+            in_odom = pose if by_odom is None else by_odom
+            keyframe = replace(keyframe, pose_covariance=of_camera(sure, in_odom, by_base, odom))
+        placed = self.corrections.note(keyframe, by_odom, by_base)
         self.worker.send(
             AddKeyframe(placed, camera_frame, odom_from_camera=by_odom, base_from_camera=by_base)
         )
