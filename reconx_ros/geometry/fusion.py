@@ -6,29 +6,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reconx_ros.geometry.agreement import CONTRADICTS, MeasuredView, judge
+from reconx_ros.geometry.agreement import CONTRADICTS, judge
 from reconx_ros.geometry.bricks import SIDE, Bricks
-from reconx_ros.geometry.confidence import RHO
 from reconx_ros.geometry.config import FusionConfig
 from reconx_ros.geometry.protocol import OBSERVED, GeometryEstimate, PointCloud, PointMap
+from reconx_ros.geometry.seen_through import depth_of, measured, tolerance_of, trusted
 from reconx_ros.geometry.voxel_motion import move_groups
 from reconx_ros.geometry.voxel_store import Voxels
 from reconx_ros.geometry.voxels import LEAST_WEIGHT, sum_by_voxel, voxel_keys
 from reconx_ros.keyframes.keyframe import Keyframe
 from reconx_ros.keyframes.overlap import NOMINAL_DEPTH
-
-SEEN_THROUGH = 0.05
-"""Relative distance by which a point must lie before a measured surface to be seen through."""
-
-TRUSTED = 2.0
-"""C from which a measurement may remove points: known to 1 percent, and not at an edge."""
-
-BEST = 0.9
-"""Quantile of C - 1 over a view that stands for its best points. Where half of that is below
-``TRUSTED`` it is enough, and surfaces must lie farther apart."""
-
-APART = 2.5
-"""Standard deviations of a trusted measurement by which a point must lie before it, at least."""
 
 
 class CloudFusion:
@@ -41,9 +28,9 @@ class CloudFusion:
     evidence (``PointMap.shared``) are one measurement in that sum, of their mean ``w``. Weighted
     sums do not depend on the order of the views beyond rounding (1e-6 of the values).
 
-    A view that measures a surface (with trusted confidence) more than ``SEEN_THROUGH`` behind a
-    point of the cloud has seen through it; the point is removed once as many views have seen through
-    it as have seen it. Above ``max_points`` the points of least weight leave.
+    A view that measures a surface clearly behind a point of the cloud (``seen_through.py``) has seen
+    through it; the point is removed once as many views have seen through it as have seen it. Above
+    ``max_points`` the points of least weight leave.
     """
 
     def __init__(self, config: FusionConfig, scale: float = 1.0, side: int = SIDE) -> None:
@@ -114,7 +101,7 @@ class CloudFusion:
         """Remove the points that this view, with those before it, saw through; return their number."""
         # The tolerance is the view's alone: a low C says that a point may not be there at all.
         least, deviation = trusted(pointmap)
-        view, tolerance = _measured(keyframe, pointmap, least), max(SEEN_THROUGH, APART * deviation)
+        view, tolerance = measured(keyframe, pointmap, least), tolerance_of(deviation)
         removed = 0
         if not np.isfinite(view.depth).any():
             return removed
@@ -283,36 +270,8 @@ def world_scale(estimate: GeometryEstimate) -> float:
     if estimate.metric:
         return 1.0
     depths = [
-        np.nanmedian(_depth(keyframe, pointmap))
+        np.nanmedian(depth_of(keyframe, pointmap))
         for keyframe, pointmap in zip(estimate.keyframes, estimate.pointmaps, strict=True)
         if pointmap.known.any()
     ]
     return float(np.median(depths)) / NOMINAL_DEPTH if depths else 1.0
-
-
-def _depth(keyframe: Keyframe, pointmap: PointMap) -> NDArray[np.float32]:
-    """Return the depth image [H, W] of a pointmap, NaN where unknown."""
-    forward = keyframe.camera.camera_from_world[2]
-    depth = pointmap.points @ forward[:3].astype(np.float32) + np.float32(forward[3])
-    return np.asarray(depth, dtype=np.float32)
-
-
-def trusted(pointmap: PointMap) -> tuple[float, float]:
-    """Return the C from which points of a view may remove others, and their relative deviation then.
-
-    ``TRUSTED``, or half of what its ``BEST`` points have where that is less. C of stereo is a probability:
-    what is rather right than wrong.
-    """
-    if pointmap.deviation is not None:
-        return TRUSTED, pointmap.deviation
-    known = pointmap.confidence[pointmap.known]
-    half = 0.5 * (float(np.quantile(known, BEST)) - 1) if known.size else TRUSTED - 1
-    least = min(TRUSTED, 1 + max(half, LEAST_WEIGHT))
-    return least, RHO / float(np.sqrt(least - 1))
-
-
-def _measured(keyframe: Keyframe, pointmap: PointMap, least: float) -> MeasuredView:
-    """Return the part of a pointmap from C = ``least`` on as a depth image."""
-    trusted = pointmap.confidence >= least
-    depth = np.where(trusted, _depth(keyframe, pointmap), np.float32(np.nan))
-    return MeasuredView.of(keyframe.camera, depth, np.zeros_like(depth))
