@@ -29,6 +29,13 @@ def clear(planes):
 
 
 @njit(**INLINED)
+def _place(cell, left, top, width, height):
+    """Return the first pixel of a cell, and how many of its columns and rows are in the image."""
+    x, y = left + SIDE * (cell >> 3), top + SIDE * (cell & 7)
+    return y * width + x, min(SIDE, width - x), min(SIDE, height - y)
+
+
+@njit(**INLINED)
 def _finish_cell(planes, at, pixel, width, background, image):
     """Copy a cell to the image, over the background; ``pixel`` is its first."""
     color, depth, alpha = image
@@ -61,9 +68,7 @@ def _finish_part(planes, at, pixel, across, down, width, background, image):
 def finish(planes, left, top, width, height, background, image):
     """Copy a tile to the image."""
     for cell in range(CELLS):
-        x, y = left + SIDE * (cell >> 3), top + SIDE * (cell & 7)
-        across, down = min(SIDE, width - x), min(SIDE, height - y)
-        pixel = y * width + x
+        pixel, across, down = _place(cell, left, top, width, height)
         if across == SIDE and down == SIDE:
             _finish_cell(planes, PLANES_CELL * cell, pixel, width, background, image)
         else:
@@ -110,9 +115,7 @@ def _prepare_part(image, by_image, pixel, across, down, width, work, at):
 def prepare(image, by_image, left, top, width, height, work):
     """Fill the work of a tile; pixels outside the image get no gradient."""
     for cell in range(CELLS):
-        x, y = left + SIDE * (cell >> 3), top + SIDE * (cell & 7)
-        across, down = min(SIDE, width - x), min(SIDE, height - y)
-        pixel = y * width + x
+        pixel, across, down = _place(cell, left, top, width, height)
         if across == SIDE and down == SIDE:
             _prepare_cell(image, by_image, pixel, width, work, WORK_CELL * cell)
         else:
